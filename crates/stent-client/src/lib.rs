@@ -1,0 +1,1 @@
+//! Define durable functions and request them.

@@ -1,0 +1,1 @@
+//! What every store for Stent must pass.

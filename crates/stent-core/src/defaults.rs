@@ -1,0 +1,76 @@
+//! Every default and bound, once, with its reason. Options, help texts and documentation read them from here.
+
+use std::time::Duration;
+
+/// How long a lease runs: 5 minutes, as the requirement says. Renewal makes it independent of how long the work takes.
+pub const LEASE_DURATION: Duration = Duration::from_secs(300);
+
+/// The shortest lease: below it, renewing and a database's answer time are of one size.
+pub const LEASE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest lease: a year. A task whose worker died waits that long.
+pub const LEASE_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// A lease is renewed when this fraction of it has passed: two renewals may fail before it runs out.
+pub const RENEW_FRACTION: u32 = 3;
+
+/// How often old executions are deleted: every hour, as the requirement says.
+pub const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How long terminal executions are kept: 7 days, as the requirement says.
+pub const RETENTION_PERIOD: Duration = Duration::from_secs(7 * 86_400);
+
+/// Executions deleted in one transaction: some ten milliseconds of work, so that claims hardly wait.
+pub const CLEANUP_BATCH: u32 = 500;
+
+/// Attempts in all, the first one included.
+pub const RETRY_MAX_ATTEMPTS: u32 = 3;
+/// The delay before the second attempt.
+pub const RETRY_INITIAL_DELAY: Duration = Duration::from_secs(1);
+/// By how much each further delay is longer.
+pub const RETRY_BACKOFF: f64 = 2.0;
+/// No delay is longer.
+pub const RETRY_MAX_DELAY: Duration = Duration::from_secs(60);
+/// Delays are spread by this fraction either way, so that what failed together does not come back together.
+pub const RETRY_JITTER: f64 = 0.1;
+
+/// A task that was lost with its worker this often is a suspect: it is claimed alone from then on.
+pub const SUSPECT_AFTER_CRASHES: u32 = 2;
+/// Crashes as a suspect after which a task becomes a dead letter.
+pub const CRASH_LIMIT: u32 = 5;
+
+/// The queue of a call that names none.
+pub const QUEUE: &str = "default";
+
+/// Names, queues, tags and keys: 255 bytes fit every database's index.
+pub const NAME_MAX_BYTES: usize = 255;
+/// Tags of one execution.
+pub const TAGS_MAX: usize = 32;
+/// The size of one payload: 4 MiB. Larger data belongs in files or object storage.
+pub const PAYLOAD_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The length of a recorded error's message; the rest is cut off, and the text says so.
+pub const ERROR_MAX_BYTES: usize = 16 * 1024;
+/// Durable operations of one task: its history is read as a whole when it is resumed.
+pub const OPERATIONS_MAX: u32 = 100_000;
+/// Elements of one request to a store: what fits one short transaction.
+pub const BATCH_MAX: usize = 10_000;
+
+/// A task that waits this long without anything happening is suspended: its memory goes, its row stays.
+pub const SUSPEND_AFTER: Duration = Duration::from_secs(5);
+
+/// How often a worker looks for work when no hint came.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a worker that drains lets bodies finish.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
+
+/// Tasks whose lease or deadline passed that one claim looks after, so that a mass of them delays no claim for long.
+pub const SWEEP_BATCH: u32 = 256;
+
+/// How often tasks that could only wait for each other's slots are looked for.
+pub const DEADLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A row of a page that lists something.
+pub const PAGE_SIZE: u32 = 50;
+/// The largest page.
+pub const PAGE_SIZE_MAX: u32 = 1_000;

@@ -1,0 +1,121 @@
+//! How many tasks of a function may hold a slot at once, over all workers of a store.
+//!
+//! **Invariant:** slots are derived from the tasks' states under the function's lock, never counted up and down.
+
+use std::num::NonZeroU32;
+
+/// What happens to a task's slot while it is suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WhileWaiting {
+    /// It keeps its slot: what is limited is instances.
+    #[default]
+    Hold,
+    /// It gives its slot up and waits for one again before it goes on.
+    Release,
+}
+
+/// A function's limit, as its code declares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limit {
+    /// Tasks that may hold a slot at once.
+    pub max_concurrent: NonZeroU32,
+    /// What happens to a slot while its task is suspended.
+    pub while_waiting: WhileWaiting,
+}
+
+/// A number that is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`max_concurrent` is {given}; it must be from 1 to {}: to stop a function, stop its workers or cancel its executions",
+    i32::MAX
+)]
+pub struct LimitError {
+    /// The number.
+    pub given: i64,
+}
+
+impl Limit {
+    /// Checks a number; its slots are held while waiting.
+    ///
+    /// # Errors
+    /// When it is below 1 or above `i32::MAX`, the largest that all databases count to.
+    pub fn new(max_concurrent: i64) -> Result<Self, LimitError> {
+        i32::try_from(max_concurrent)
+            .ok()
+            .and_then(|number| u32::try_from(number).ok())
+            .and_then(NonZeroU32::new)
+            .map(|max_concurrent| Self {
+                max_concurrent,
+                while_waiting: WhileWaiting::Hold,
+            })
+            .ok_or(LimitError {
+                given: max_concurrent,
+            })
+    }
+}
+
+/// A limited function's slots at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// The limit that counts: an operator's before the declared one.
+    pub limit: Limit,
+    /// Tasks that hold a slot.
+    pub held: u32,
+}
+
+impl Slots {
+    /// Slots that may be given out. A limit lowered below what is held gives out none.
+    #[must_use]
+    pub const fn free(&self) -> u32 {
+        self.limit.max_concurrent.get().saturating_sub(self.held)
+    }
+}
+
+/// The limit that counts.
+#[must_use]
+pub fn effective(declared: Option<Limit>, by_operator: Option<NonZeroU32>) -> Option<Limit> {
+    match by_operator {
+        Some(max_concurrent) => Some(Limit {
+            max_concurrent,
+            while_waiting: declared.map_or(WhileWaiting::Hold, |limit| limit.while_waiting),
+        }),
+        None => declared,
+    }
+}
+
+/// Whether a call of a limited function could only wait for its own ancestors' slots: all of them are held by those who wait for it.
+#[must_use]
+pub fn is_deadlock(slots: &Slots, held_by_ancestors: u32) -> bool {
+    held_by_ancestors >= slots.limit.max_concurrent.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_from_1_to_the_largest_that_databases_count_to() {
+        for bad in [0, -1, i64::from(i32::MAX) + 1, i64::MIN, i64::MAX] {
+            assert_eq!(Limit::new(bad), Err(LimitError { given: bad }));
+        }
+        assert!(Limit::new(1).is_ok() && Limit::new(i64::from(i32::MAX)).is_ok());
+    }
+
+    #[test]
+    fn a_limit_lowered_below_what_runs_starts_nothing() {
+        let slots = Slots {
+            limit: Limit::new(3).unwrap(),
+            held: 5,
+        };
+        assert_eq!(slots.free(), 0);
+    }
+
+    #[test]
+    fn an_operators_limit_counts_before_the_declared_one() {
+        let declared = Limit::new(3).ok();
+        let two = NonZeroU32::new(2);
+        assert_eq!(effective(declared, two).unwrap().max_concurrent.get(), 2);
+        assert_eq!(effective(declared, None), declared);
+        assert_eq!(effective(None, None), None);
+    }
+}

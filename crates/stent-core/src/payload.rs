@@ -1,0 +1,133 @@
+//! JSON documents within the size limit.
+//!
+//! What is accepted can be read back: well-formed, not nested deeper than the decoder goes, no number lost.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+
+/// A JSON document: an input, a result, a signal. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(Arc<str>);
+
+/// Why a value is not a payload, or a payload not the value that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The value's own `Serialize` refused, or it cannot be written as JSON.
+    #[error("the value cannot be written as JSON")]
+    Encode(#[source] serde_json::Error),
+    /// A float is NaN or infinite; JSON has no such numbers and would silently turn it into `null`.
+    #[error(
+        "the value holds a float that is not finite, which JSON cannot hold; use `Option` or a string for it"
+    )]
+    NotFinite,
+    /// The text is not JSON, or nested deeper than 127 levels.
+    #[error("the text is not JSON that can be read back")]
+    Malformed(#[source] serde_json::Error),
+    /// The document is longer than the limit.
+    #[error(
+        "the payload has {bytes} bytes; at most {limit} are allowed: store the data elsewhere and pass a reference"
+    )]
+    TooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// It holds something else than what was asked for.
+    #[error("the payload is not a `{expected}`")]
+    Decode {
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// What the decoder found.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Payload {
+    /// The document `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self("null".into())
+    }
+
+    /// Writes a value as JSON of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When it cannot be written, could not be read back, holds a float that is not finite, or is too large.
+    ///
+    /// ```
+    /// use stent_core::Payload;
+    /// assert_eq!(Payload::encode(&(1, "a"), 100)?.as_str(), r#"[1,"a"]"#);
+    /// assert!(Payload::encode(&f64::NAN, 100).is_err());
+    /// assert!(Payload::encode(&"abc", 4).is_err());
+    /// # Ok::<(), stent_core::PayloadError>(())
+    /// ```
+    pub fn encode<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Self, PayloadError> {
+        crate::finite::check(value)?;
+        let text = serde_json::to_string(value).map_err(PayloadError::Encode)?;
+        Self::parse(text, limit)
+    }
+
+    /// Checks a text that should be a JSON document of at most `limit` bytes; it is kept as written.
+    ///
+    /// # Errors
+    /// When it is no JSON, nested too deeply to be read back, or too large.
+    pub fn parse(text: impl Into<Arc<str>>, limit: usize) -> Result<Self, PayloadError> {
+        let text: Arc<str> = text.into();
+        if text.len() > limit {
+            return Err(PayloadError::TooLarge {
+                bytes: text.len(),
+                limit,
+            });
+        }
+        serde_json::from_str::<IgnoredAny>(&text).map_err(PayloadError::Malformed)?;
+        Ok(Self(text))
+    }
+
+    /// Wraps a document that a store kept; it was checked when it came in.
+    #[must_use]
+    pub fn from_stored(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Reads the document as a value.
+    ///
+    /// # Errors
+    /// When it holds something else.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        serde_json::from_str(&self.0).map_err(|source| PayloadError::Decode {
+            expected: std::any::type_name::<T>(),
+            source,
+        })
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A digest of the text, to compare the input of a call with the one recorded for it: 64-bit FNV-1a
+    /// (<http://www.isthe.com/chongo/tech/comp/fnv/>). It finds differences by accident, not by intent.
+    #[must_use]
+    pub fn digest(&self) -> i64 {
+        let hash = self
+            .0
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        i64::from_ne_bytes(hash.to_ne_bytes())
+    }
+}
+
+/// Shows the length only: payloads may hold secrets and end up in logs.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.0.len())
+    }
+}

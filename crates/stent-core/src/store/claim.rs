@@ -1,0 +1,55 @@
+use crate::{
+    FunctionName, HistoryEntry, Payload, QueueName, Task, TaskId, Timestamp, WorkerName,
+    claim::Demand,
+    lease::{CrashLimit, LeaseTerms},
+};
+
+/// What a worker could run.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// For whom, for how long, under which mark.
+    pub terms: LeaseTerms,
+    /// The functions that the worker has; tasks of others are left alone.
+    pub functions: Vec<FunctionName>,
+    /// The queues that it serves; `None` serves all.
+    pub queues: Option<Vec<QueueName>>,
+    /// How many tasks, and which.
+    pub demand: Demand,
+    /// After how many crashes as a suspect a task becomes a dead letter.
+    pub crash_limit: CrashLimit,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimAnswer {
+    /// The store's time.
+    pub now: Timestamp,
+    /// Tasks that are leased to the worker now, the most urgent first.
+    pub tasks: Vec<ClaimedTask>,
+    /// Tasks that were taken from a holder whose lease had run out. They are in the queue again, or ended.
+    pub stolen: Vec<StolenTask>,
+    /// When the next task that this worker serves becomes due, if that is known and later than now.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A task with what is needed to run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimedTask {
+    /// The task, with its fence.
+    pub task: Task,
+    /// Its arguments.
+    pub input: Payload,
+    /// Its history, by position.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// A task that was taken from its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StolenTask {
+    /// The task.
+    pub task: TaskId,
+    /// Who held it.
+    pub from: WorkerName,
+    /// How often it has been lost with its worker.
+    pub crashes: u32,
+}

@@ -1,0 +1,1 @@
+//! The durable attribute and the functions macro of Stent.

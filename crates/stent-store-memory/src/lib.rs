@@ -1,0 +1,1 @@
+//! Stent's rules applied to plain maps: the specification that other stores are compared with.

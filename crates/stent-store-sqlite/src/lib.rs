@@ -1,0 +1,1 @@
+//! Stent's embedded store, on SQLite.

@@ -1,0 +1,1 @@
+//! Runs durable functions: claim, replay, renew, commit, clean up, drain.

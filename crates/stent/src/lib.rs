@@ -1,0 +1,1 @@
+//! Durable functions for Rust, without a server.
