@@ -72,8 +72,8 @@ pub enum HistoryWrite {
         after: Ordinal,
         /// How it ended.
         outcome: Outcome,
-        /// The place in the order of delivery that it must get; `None` for what is answered on the spot and has no place.
-        ordinal: Option<Ordinal>,
+        /// Its place in the order of delivery.
+        place: Place,
     },
     /// The outcome of an operation that began earlier and ends by time: a sleep, or a wait for a signal that did not come.
     Resolve {
@@ -81,8 +81,8 @@ pub enum HistoryWrite {
         position: CallPosition,
         /// How it ended.
         outcome: Outcome,
-        /// The place in the order of delivery that it must get.
-        ordinal: Ordinal,
+        /// Its place in the order of delivery.
+        place: Place,
     },
     /// The body no longer waits for an operation. A signal that it was given but has not seen stays for the next who asks.
     Abandon {
@@ -91,6 +91,29 @@ pub enum HistoryWrite {
         /// The newest outcome that the body had seen.
         seen: Ordinal,
     },
+}
+
+/// The place of an outcome in the order of delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It has none: the body was answered on the spot, as by `now` and random values.
+    None,
+    /// The next one, whatever was recorded meanwhile. The body is given the outcome when the commit is answered.
+    Next,
+    /// This one: the body was given the outcome already. If another outcome has that place, nothing is applied.
+    Exactly(Ordinal),
+}
+
+impl Place {
+    /// The ordinal that an outcome gets here, after the newest one; none if it has no place.
+    fn take(self, newest: Ordinal) -> Result<Option<Ordinal>, CommitRefused> {
+        match self {
+            Self::None => Ok(None),
+            Self::Next => Ok(Some(newest.next())),
+            Self::Exactly(ordinal) if ordinal == newest.next() => Ok(Some(ordinal)),
+            Self::Exactly(_) => Err(CommitRefused::Stale),
+        }
+    }
 }
 
 /// A child to be made by a call.
@@ -236,6 +259,8 @@ pub struct Applied {
     pub still_held: bool,
     /// The newest ordinal of the task's history.
     pub deliveries: Ordinal,
+    /// The places of outcomes that this commit recorded, other than those of signals that were waiting already.
+    pub recorded: Vec<(CallPosition, Ordinal)>,
     /// When waits that began with this commit end by time.
     pub wakes: Vec<(CallPosition, Timestamp)>,
     /// Children that were leased to the holder's worker at once.
@@ -412,31 +437,21 @@ impl Writer {
                 operation,
                 after,
                 outcome,
-                ordinal,
+                place,
             } => {
-                if let Err(refused) = self.count_operation() {
-                    return Ok(Err(refused));
-                }
-                if ordinal.is_some_and(|ordinal| ordinal != self.task.deliveries.next()) {
-                    return Ok(Err(CommitRefused::Stale));
-                }
-                if ordinal.is_some() {
-                    self.task.deliveries = self.task.deliveries.next();
-                }
                 let begun = Begun {
                     position,
                     key,
                     operation,
                     after,
                 };
-                self.add_entry(begun, None, None, Some((outcome, ordinal)));
-                Ok(Ok(()))
+                Ok(self.record(begun, outcome, place))
             }
             HistoryWrite::Resolve {
                 position,
                 outcome,
-                ordinal,
-            } => self.resolve(position, outcome, ordinal, view, now),
+                place,
+            } => self.resolve(position, outcome, place, view, now),
             HistoryWrite::Abandon { position, seen } => {
                 self.abandon(position, seen, view)?;
                 Ok(Ok(()))
@@ -444,28 +459,50 @@ impl Writer {
         }
     }
 
+    /// Records an operation with its outcome.
+    fn record(
+        &mut self,
+        begun: Begun,
+        outcome: Outcome,
+        place: Place,
+    ) -> Result<(), CommitRefused> {
+        self.count_operation()?;
+        let ordinal = place.take(self.task.deliveries)?;
+        if let Some(ordinal) = ordinal {
+            self.place(begun.position, ordinal);
+        }
+        self.add_entry(begun, None, None, Some((outcome, ordinal)));
+        Ok(())
+    }
+
     /// Records that a wait ended by time, if it did and nothing else ended it.
     fn resolve<V: CommitView>(
         &mut self,
         position: CallPosition,
         outcome: Outcome,
-        ordinal: Ordinal,
+        place: Place,
         view: &mut V,
         now: Timestamp,
     ) -> Result<Result<(), CommitRefused>, V::Error> {
         let entry = view.entry(self.task.id, position)?;
         let due = entry
             .is_some_and(|entry| entry.is_waiting() && entry.wake_at.is_some_and(|at| at <= now));
-        if !due || ordinal != self.task.deliveries.next() {
-            return Ok(Err(CommitRefused::Stale));
-        }
-        self.task.deliveries = ordinal;
+        let ordinal = match place.take(self.task.deliveries) {
+            Ok(Some(ordinal)) if due => ordinal,
+            Ok(_) | Err(_) => return Ok(Err(CommitRefused::Stale)),
+        };
+        self.place(position, ordinal);
         self.changes.push(Change::Resolve {
             position,
             outcome,
             ordinal,
         });
         Ok(Ok(()))
+    }
+
+    fn place(&mut self, position: CallPosition, ordinal: Ordinal) {
+        self.task.deliveries = ordinal;
+        self.applied.recorded.push((position, ordinal));
     }
 
     fn abandon<V: CommitView>(
