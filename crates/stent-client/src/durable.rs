@@ -119,7 +119,6 @@ pub type BodyFuture = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Se
 
 /// How a function is run on the document of its arguments, under a [context](crate::context) that is entered around each poll or call.
 #[derive(Clone, Copy)]
-#[non_exhaustive]
 pub enum Body {
     /// Polled on the async threads.
     Async(fn(Payload) -> BodyFuture),

@@ -55,6 +55,16 @@ pub const OPERATIONS_MAX: u32 = 100_000;
 /// Elements of one request to a store: what fits one short transaction.
 pub const BATCH_MAX: usize = 10_000;
 
+/// Writes that a worker sends in one commit: from there on a larger batch gains little (`cargo xtask bench`).
+pub const COMMIT_BATCH: usize = 1_000;
+
+/// Bodies that one worker runs at once.
+pub const CONCURRENCY: u32 = 256;
+/// Tasks that wait in one worker at once with their bodies in memory; more are suspended at once.
+pub const PARKED_MAX: u32 = 10_000;
+/// Tasks that one worker claims ahead at most. How many it does follows how fast it starts them.
+pub const PREFETCH_MAX: u32 = 4_096;
+
 /// A task that waits this long without anything happening is suspended: its memory goes, its row stays.
 pub const SUSPEND_AFTER: Duration = Duration::from_secs(5);
 

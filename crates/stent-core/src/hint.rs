@@ -1,6 +1,6 @@
 //! Lossy words between processes: "look now". Nothing ever depends on one.
 
-use crate::{ExecutionId, FunctionName, QueueName, Task, TaskId, Timestamp};
+use crate::{ExecutionId, FunctionName, Ordinal, QueueName, Task, TaskId, Timestamp};
 
 /// Something that may be worth a look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum Hint {
     Delivered {
         /// The task.
         task: TaskId,
+        /// The newest ordinal of its history.
+        newest: Ordinal,
     },
     /// A leased task is to be cancelled.
     CancelRequested {

@@ -170,7 +170,10 @@ impl EntryHead {
 pub fn deliver(mut task: Task, now: Timestamp) -> Result<Transition, Refused> {
     let hint = match &mut task.state {
         State::Pending { .. } => None,
-        State::Running { .. } => Some(Hint::Delivered { task: task.id }),
+        State::Running { .. } => Some(Hint::Delivered {
+            task: task.id,
+            newest: task.deliveries.next(),
+        }),
         State::Suspended { wake_at } => {
             let due = wake_at.map_or(now, |at| at.min(now));
             *wake_at = Some(due);

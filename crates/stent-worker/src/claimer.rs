@@ -1,0 +1,251 @@
+//! Claims tasks as there is room for them: for free permits, and some ahead, as many as the worker starts in a moment.
+//!
+//! **Invariant:** none of a limited function is claimed ahead: a slot that is held and not used is a slot lost.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use stent_core::{
+    FunctionName, Hint, StoreError, Timestamp,
+    claim::Demand,
+    lease::LeaseTerms,
+    store::{ClaimAnswer, ClaimRequest, HintStream},
+};
+
+use crate::{
+    backoff::Backoff,
+    live::Event,
+    runner,
+    shared::{Room, Shared},
+};
+
+/// The moment for which tasks are claimed ahead: some round trips to the store.
+const AHEAD: Duration = Duration::from_millis(50);
+
+/// What the claimer knows between two claims.
+struct Claimer {
+    shared: Arc<Shared>,
+    all: Vec<FunctionName>,
+    unlimited: Vec<FunctionName>,
+    rotation: u32,
+    /// The last claim found less than it asked for: there is nothing more before something happens.
+    exhausted: bool,
+    next_due: Option<Timestamp>,
+    started: u64,
+    measured_at: Duration,
+}
+
+/// Runs until the worker drains.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let names = |limited: bool| {
+        shared
+            .registry
+            .all()
+            .filter(|function| limited || function.limit.is_none())
+            .map(|function| function.name.clone())
+            .collect()
+    };
+    let mut claimer = Claimer {
+        all: names(true),
+        unlimited: names(false),
+        rotation: shared.random_u32(),
+        exhausted: false,
+        next_due: None,
+        started: 0,
+        measured_at: shared.clock.now(),
+        shared: Arc::clone(&shared),
+    };
+    let hints = Arc::new(Hints::default());
+    let listener = tokio::spawn(listen(
+        Arc::clone(&shared),
+        Arc::clone(&hints),
+        shared.store.hints(),
+    ));
+    let mut backoff = Backoff::new(&shared);
+    while !shared.is_draining() {
+        let seen = hints.count();
+        match claimer.claim().await {
+            Ok(()) => backoff.reset(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot claim; trying again");
+                shared.stats.store_failed();
+                backoff.wait().await;
+                continue;
+            }
+        }
+        if seen == hints.count() {
+            claimer.rest(&hints, seen).await;
+        }
+    }
+    listener.abort();
+}
+
+impl Claimer {
+    /// Claims for what is free now, and then ahead.
+    async fn claim(&mut self) -> Result<(), StoreError> {
+        self.measure();
+        let Room { now, ahead } = self.shared.room();
+        let all_unlimited = self.unlimited.len() == self.all.len();
+        let first = if all_unlimited {
+            now.saturating_add(ahead)
+        } else {
+            now
+        };
+        let found = self.claim_of(self.all.clone(), first).await?;
+        self.exhausted = found < first;
+        if !all_unlimited && !self.unlimited.is_empty() && ahead > 0 && found == first {
+            self.claim_of(self.unlimited.clone(), ahead).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim_of(
+        &mut self,
+        functions: Vec<FunctionName>,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let shared = &self.shared;
+        self.rotation = self.rotation.wrapping_add(1);
+        let request = ClaimRequest {
+            terms: LeaseTerms {
+                holder: shared.settings.name.clone(),
+                mark: shared.new_mark(),
+                duration: shared.settings.lease,
+            },
+            functions,
+            queues: shared.settings.queues.clone(),
+            demand: Demand {
+                limit,
+                rotation: self.rotation,
+                accept_suspect: !shared.suspect_runs.load(Ordering::Acquire),
+            },
+            crash_limit: shared.settings.crash_limit,
+        };
+        let sent = shared.clock.now();
+        let answer = shared.store.claim(request).await?;
+        shared.heard(answer.now);
+        self.next_due = answer.next_due;
+        let found = u32::try_from(answer.tasks.len()).unwrap_or(u32::MAX);
+        self.start(answer, sent);
+        Ok(found)
+    }
+
+    fn start(&self, answer: ClaimAnswer, sent: Duration) {
+        for stolen in &answer.stolen {
+            tracing::warn!(task = %stolen.task, from = %stolen.from, crashes = stolen.crashes, "took a task from a worker whose lease ran out");
+        }
+        self.shared.stats.stole(answer.stolen.len());
+        if self.shared.clock.now() >= sent.saturating_add(self.shared.settings.lease.hold_for()) {
+            tracing::warn!(
+                tasks = answer.tasks.len(),
+                "a claim took longer than its lease; its tasks are left to others"
+            );
+            return;
+        }
+        for claimed in answer.tasks {
+            runner::spawn(&self.shared, claimed, sent);
+        }
+    }
+
+    /// Follows how fast bodies start: what is claimed ahead is what starts in a moment.
+    fn measure(&mut self) {
+        let now = self.shared.clock.now();
+        let span = now.saturating_sub(self.measured_at);
+        if span < AHEAD / 4 {
+            return;
+        }
+        let started = self.shared.started.load(Ordering::Relaxed);
+        let rate = (started.saturating_sub(self.started)) as f64 / span.as_secs_f64();
+        let ahead = (rate * AHEAD.as_secs_f64()).min(f64::from(self.shared.settings.prefetch));
+        self.shared.prefetch.store(ahead as u32, Ordering::Release);
+        self.started = started;
+        self.measured_at = now;
+    }
+
+    /// Waits until a claim is worth its while: there is room and may be work, or it is time to look.
+    async fn rest(&mut self, hints: &Hints, seen: u64) {
+        let shared = &self.shared;
+        let poll = shared.settings.poll_interval;
+        // Spread over the fleet, so that idle workers don't come all at once.
+        let jitter = f64::from(shared.random_u32()) / f64::from(u32::MAX);
+        let mut span = poll.mul_f64(0.9 + 0.2 * jitter);
+        if let Some(due) = self.next_due {
+            span = span.min(due.since(shared.store_now()).max(Duration::from_millis(1)));
+        }
+        let timer = tokio::time::sleep(span);
+        tokio::pin!(timer);
+        loop {
+            let room = shared.room();
+            let enough = room.now > 0 || room.ahead > shared.prefetch.load(Ordering::Acquire) / 2;
+            let wanted = !self.exhausted || hints.count() != seen;
+            if shared.is_draining() || (enough && wanted) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = shared.claimer.notified() => {}
+                () = &mut timer => return,
+            }
+        }
+    }
+}
+
+/// How many hints there were that a claim may follow.
+#[derive(Debug, Default)]
+struct Hints(AtomicU64);
+
+impl Hints {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Passes hints on: to the claimer, to the tasks that wait here.
+async fn listen(shared: Arc<Shared>, hints: Arc<Hints>, stream: HintStream) {
+    let mut stream = stream;
+    while let Some(hint) = stream.next().await {
+        match hint {
+            Hint::Due { queue, .. } => {
+                let queues = &shared.settings.queues;
+                if queues.as_ref().is_none_or(|queues| queues.contains(&queue)) {
+                    wake(&shared, &hints);
+                }
+            }
+            Hint::SlotFreed { function } => {
+                if shared.registry.get(&function).is_some() {
+                    wake(&shared, &hints);
+                }
+            }
+            Hint::Delivered { task, newest } => {
+                if shared
+                    .live
+                    .get(task)
+                    .is_some_and(|handle| handle.seen() < newest)
+                {
+                    shared.news.want(task);
+                }
+            }
+            Hint::CancelRequested { task } => {
+                if let Some(handle) = shared.live.get(task) {
+                    handle.tell(Event::CancelRequested);
+                }
+            }
+            Hint::Ended { .. } => {}
+            Hint::Anything => {
+                wake(&shared, &hints);
+                shared.want_all_news();
+            }
+        }
+    }
+}
+
+fn wake(shared: &Shared, hints: &Hints) {
+    hints.0.fetch_add(1, Ordering::AcqRel);
+    shared.claimer.notify_one();
+}

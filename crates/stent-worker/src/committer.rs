@@ -1,0 +1,151 @@
+//! Group commit: what all runners have to write goes to the store together, in the order in which it came.
+//!
+//! With one writer there is no delay; while a commit is on its way the next batch gathers. The queue is bounded: a store that is slow slows the
+//! runners down, and so the claims.
+
+use std::sync::Arc;
+
+use stent_core::{
+    Store, StoreError,
+    commit::TaskCommit,
+    defaults,
+    store::{CommitAnswer, CommitRequest},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    backoff::Backoff,
+    live::{Event, Handle},
+    shared::Shared,
+};
+
+/// Units that wait for a commit: some batches, so that one is always full while another is on its way.
+const QUEUE: usize = 4_096;
+
+/// One task's write, and who waits for the answer.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) commit: TaskCommit,
+    pub(crate) handle: Arc<Handle>,
+}
+
+/// Writes that must not be torn apart: a child's end and what its parent did with it.
+pub(crate) type Unit = Vec<Part>;
+
+/// Where runners put what they have to write.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitQueue {
+    sender: mpsc::Sender<Unit>,
+}
+
+impl CommitQueue {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Unit>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self { sender }, receiver)
+    }
+
+    /// Puts a unit into the queue; waits while it is full. Each part's answer comes to its runner's inbox.
+    pub(crate) async fn submit(&self, unit: Unit) {
+        if let Err(mpsc::error::SendError(unit)) = self.sender.send(unit).await {
+            for part in unit {
+                part.handle.tell(Event::LeaseLost);
+            }
+        }
+    }
+}
+
+/// Runs until every sender is gone.
+pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Unit>) {
+    while let Some(first) = queue.recv().await {
+        let mut batch = first;
+        while batch.len() < defaults::COMMIT_BATCH
+            && let Ok(more) = queue.try_recv()
+        {
+            batch.extend(more);
+        }
+        send(&shared, batch).await;
+    }
+}
+
+/// Sends a batch until it is answered, or no lease in it is left.
+async fn send(shared: &Shared, mut batch: Vec<Part>) {
+    let mut backoff = Backoff::new(shared);
+    while !batch.is_empty() {
+        let request = CommitRequest {
+            commits: batch.iter().map(|part| part.commit.clone()).collect(),
+        };
+        let sent = shared.clock.now();
+        match commit(&*shared.store, request, &batch).await {
+            Ok(answer) => {
+                shared.heard(answer.now);
+                shared.stats.committed(batch.len());
+                for (part, result) in batch.into_iter().zip(answer.results) {
+                    part.handle.tell(Event::Answer {
+                        result: Box::new(result),
+                        sent,
+                    });
+                }
+                return;
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, tasks = batch.len(), "cannot commit; trying again");
+                shared.stats.store_failed();
+                backoff.wait().await;
+                batch = drop_lost(shared, batch);
+            }
+            Err(error) if batch.len() > 1 => {
+                tracing::error!(%error, tasks = batch.len(), "the store refused a batch; sending its tasks one by one");
+                for part in batch {
+                    Box::pin(send(shared, vec![part])).await;
+                }
+                return;
+            }
+            Err(error) => {
+                for part in batch {
+                    tracing::error!(%error, task = %part.handle.task, "the store refused a task's commit; its lease is left to run out");
+                    part.handle.tell(Event::LeaseLost);
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Commits, and makes sure that every answer belongs to its own element.
+async fn commit(
+    store: &dyn Store,
+    request: CommitRequest,
+    batch: &[Part],
+) -> Result<CommitAnswer, StoreError> {
+    let answer = store.commit(request).await?;
+    let matches = answer.results.len() == batch.len()
+        && answer.results.iter().zip(batch).all(|(result, part)| {
+            result.task == part.commit.task && result.number == part.commit.number
+        });
+    if matches {
+        Ok(answer)
+    } else {
+        Err(StoreError::Final {
+            what: "the store's answer to a commit does not belong to it; the store breaks its contract".to_owned(),
+            source: None,
+        })
+    }
+}
+
+/// Gives up what can no longer be committed: its lease has run out, and another worker goes on with it.
+fn drop_lost(shared: &Shared, batch: Vec<Part>) -> Vec<Part> {
+    let now = shared.clock.now();
+    let margin = shared
+        .settings
+        .lease
+        .get()
+        .saturating_sub(shared.settings.lease.hold_for());
+    let (kept, lost): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .partition(|part| part.handle.hold_until().saturating_add(margin) > now);
+    for part in lost {
+        tracing::warn!(task = %part.handle.task, "the lease ran out before the store could be reached; the task runs again elsewhere");
+        part.handle.tell(Event::LeaseLost);
+    }
+    kept
+}

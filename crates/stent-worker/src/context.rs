@@ -1,0 +1,224 @@
+//! What a body finds around each of its polls: its history, and whether it should stop.
+
+use std::{
+    any::TypeId,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use stent_client::SharedState;
+use stent_client::context::{BodyContext, Request, StepStart, TaskInfo};
+use stent_core::{CallKey, CallPosition, Operation, Outcome, Payload, TaskId, Timestamp};
+
+use crate::{
+    replay::{Asked, Replay},
+    shared::Shared,
+};
+
+/// The context of one body.
+pub(crate) struct TaskContext {
+    info: TaskInfo,
+    shared: Arc<Shared>,
+    replay: Mutex<Replay>,
+    stop: AtomicBool,
+    stop_wakers: Mutex<Vec<Waker>>,
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A lock that a panicking body cannot spoil: what it guards is changed by this crate alone, which does not panic halfway.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl TaskContext {
+    pub(crate) fn new(info: TaskInfo, shared: Arc<Shared>, replay: Replay) -> Arc<Self> {
+        Arc::new(Self {
+            info,
+            shared,
+            replay: Mutex::new(replay),
+            stop: AtomicBool::new(false),
+            stop_wakers: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(crate) fn replay(&self) -> MutexGuard<'_, Replay> {
+        lock(&self.replay)
+    }
+
+    /// Asks the body to stop. An async body is dropped besides; a blocking one has to look.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        for waker in std::mem::take(&mut *lock(&self.stop_wakers)) {
+            waker.wake();
+        }
+    }
+}
+
+impl BodyContext for TaskContext {
+    fn info(&self) -> TaskInfo {
+        self.info.clone()
+    }
+
+    fn reserve(&self) -> CallPosition {
+        self.replay().reserve()
+    }
+
+    fn release(&self, position: CallPosition) {
+        self.replay().release(position);
+    }
+
+    fn begin(
+        &self,
+        position: CallPosition,
+        key: Option<CallKey>,
+        request: Request,
+    ) -> CallPosition {
+        let asked = match request {
+            Request::Child(mut task) => {
+                task.id =
+                    TaskId::from_parts(self.shared.store_now(), &self.shared.random_bytes::<10>());
+                Asked::Child {
+                    operation: Operation::Child {
+                        function: task.function.clone(),
+                        input: task.input.digest(),
+                    },
+                    task,
+                }
+            }
+            Request::Step(name) => Asked::Step {
+                operation: Operation::Step { name },
+            },
+            Request::Sleep(span) => Asked::Wait(Operation::Sleep { span }),
+            Request::SleepUntil(at) => Asked::Wait(Operation::SleepUntil { at }),
+            Request::Signal { name, timeout } => Asked::Wait(Operation::Signal { name, timeout }),
+        };
+        self.replay().begin(position, key, asked)
+    }
+
+    fn poll_outcome(&self, position: CallPosition, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.replay().poll(position, cx.waker()) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_step(&self, position: CallPosition, cx: &mut Context<'_>) -> Poll<StepStart> {
+        let mut replay = self.replay();
+        if let Some(outcome) = replay.poll(position, cx.waker()) {
+            Poll::Ready(StepStart::Recorded(outcome))
+        } else if replay.start_step(position, cx.waker()) {
+            Poll::Ready(StepStart::Run)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn finish_step(&self, position: CallPosition, outcome: Outcome) {
+        self.replay().finish(position, outcome);
+    }
+
+    fn abandon(&self, position: CallPosition) {
+        self.replay().abandon(position);
+    }
+
+    fn now(&self) -> Timestamp {
+        let mut replay = self.replay();
+        let fresh = self.shared.store_now();
+        let recorded = replay.value(Operation::Now, || {
+            Payload::from_stored(fresh.as_micros().to_string())
+        });
+        let micros = recorded.decode::<i64>().unwrap_or(fresh.as_micros());
+        replay.no_earlier(Timestamp::from_micros(micros))
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let fresh = u128::from_ne_bytes(self.shared.random_bytes());
+        let recorded = self.replay().value(Operation::Random, || {
+            Payload::from_stored(format!("\"{fresh:032x}\""))
+        });
+        recorded
+            .decode::<String>()
+            .ok()
+            .and_then(|text| u128::from_str_radix(&text, 16).ok())
+            .unwrap_or(fresh)
+            .to_be_bytes()
+    }
+
+    fn should_stop(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn poll_stop(&self, cx: &mut Context<'_>) -> Poll<()> {
+        lock(&self.stop_wakers).push(cx.waker().clone());
+        if self.should_stop() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn payload_limit(&self) -> usize {
+        self.shared.settings.payload_limit
+    }
+
+    fn state(&self, type_id: TypeId) -> Option<SharedState> {
+        self.shared.registry.state(type_id)
+    }
+}
+
+/// Wakes a body's runner, and remembers that it was the body that was woken: a body is polled only then, so it is polled as often in a replay
+/// as it was before.
+#[derive(Debug, Default)]
+pub(crate) struct BodyWaker {
+    woken: AtomicBool,
+    runner: Mutex<Option<Waker>>,
+}
+
+impl BodyWaker {
+    /// Whether the body was woken since the last call.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.woken.swap(false, Ordering::AcqRel)
+    }
+
+    /// Lets the body be polled in the next turn; its runner is awake already.
+    pub(crate) fn set_woken(&self) {
+        self.woken.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    /// Whom to wake from now on.
+    pub(crate) fn set_runner(&self, waker: &Waker) {
+        let mut runner = lock(&self.runner);
+        if !runner.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *runner = Some(waker.clone());
+        }
+    }
+}
+
+impl Wake for BodyWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        let runner = lock(&self.runner).clone();
+        if let Some(waker) = runner {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Renews leases while bodies run, in batches, and tells the store that the worker lives.
+//!
+//! It runs on a thread of its own, so that a body which blocks the async threads keeps its lease, and its neighbours theirs. A failed renewal
+//! is tried again until it succeeds; each body's own deadline decides when to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use stent_core::{
+    StoreError, defaults,
+    store::{RenewRequest, RenewResult},
+};
+use tokio::sync::watch;
+
+use crate::{
+    backoff::Backoff,
+    live::{Event, Handle},
+    shared::Shared,
+};
+
+/// A worker without leases reports at least this often.
+const REPORT: Duration = Duration::from_secs(60);
+
+/// Starts renewing; it ends when the sender of `stop` is gone.
+pub(crate) fn start(shared: Arc<Shared>, stop: watch::Receiver<()>) -> std::io::Result<()> {
+    if !shared.settings.renew_on_own_thread {
+        tokio::spawn(run(shared, stop));
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    std::thread::Builder::new()
+        .name("stent-renew".to_owned())
+        .spawn(move || runtime.block_on(run(shared, stop)))?;
+    Ok(())
+}
+
+async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
+    let renew_after = shared.settings.lease.renew_after();
+    let tick = (renew_after / 2).min(REPORT);
+    let mut backoff = Backoff::new(&shared);
+    let mut span = tick;
+    let mut reported_at = shared.clock.now();
+    loop {
+        tokio::select! {
+            biased;
+            // Only the end of the sender is ever seen.
+            _ = stop.changed() => return,
+            () = tokio::time::sleep(span) => {}
+        }
+        let now = shared.clock.now();
+        let mut due = shared.live.all();
+        due.retain(|handle| {
+            shared.settings.renew && now.saturating_sub(handle.renewed_at()) >= renew_after / 2
+        });
+        if due.is_empty() && now.saturating_sub(reported_at) < REPORT {
+            continue;
+        }
+        span = match renew(&shared, due).await {
+            Ok(()) => {
+                backoff.reset();
+                reported_at = now;
+                tick
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot renew leases; trying again");
+                shared.stats.store_failed();
+                backoff.step().min(tick)
+            }
+        };
+    }
+}
+
+/// Renews leases in batches, and reports.
+async fn renew(shared: &Shared, handles: Vec<Arc<Handle>>) -> Result<(), StoreError> {
+    let mut batches: Vec<&[Arc<Handle>]> = handles.chunks(defaults::COMMIT_BATCH).collect();
+    if batches.is_empty() {
+        batches.push(&[]);
+    }
+    for batch in batches {
+        let sent = shared.clock.now();
+        let answer = shared
+            .store
+            .renew(RenewRequest {
+                worker: shared.report(),
+                duration: shared.settings.lease,
+                leases: batch.iter().map(|h| (h.task, h.fence)).collect(),
+            })
+            .await?;
+        shared.heard(answer.now);
+        for (handle, result) in batch.iter().zip(answer.leases) {
+            apply(shared, handle, result, sent);
+        }
+    }
+    Ok(())
+}
+
+fn apply(shared: &Shared, handle: &Handle, result: RenewResult, sent: Duration) {
+    match result {
+        RenewResult::Renewed {
+            deliveries,
+            cancel_requested,
+            ..
+        } => {
+            handle.renewed(sent, shared.settings.lease.hold_for());
+            if cancel_requested {
+                handle.tell(Event::CancelRequested);
+            }
+            if handle.is_parked() && deliveries > handle.seen() {
+                shared.news.want(handle.task);
+            }
+        }
+        // A task that has just been committed as ended has no lease either; its runner knows better.
+        RenewResult::LeaseLost => handle.tell(Event::RenewalRefused),
+    }
+}

@@ -1,0 +1,815 @@
+//! The history of one task while its body runs: what was recorded, what the body asks for, and which outcome it is given next.
+//!
+//! Pure: no I/O, no clock, no threads. The runner polls the body, hands outcomes in, and takes writes out.
+//!
+//! **Invariants**
+//! * Outcomes are delivered one at a time, in the order of their ordinals, without a gap.
+//! * An operation that is recorded is never asked for again; one that is not what was recorded ends the body.
+//! * What the body was given before it was committed is listed in [`Replay::assumed`] until a commit confirms it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    task::Waker,
+};
+
+use stent_core::{
+    CallKey, CallPosition, FunctionName, HistoryEntry, NewTask, Operation, Ordinal, Outcome,
+    Payload, TaskId, Timestamp,
+    commit::{Assumed, ChildRequest, HistoryWrite, Place},
+    history::Mismatch,
+    lease::LeaseTerms,
+};
+
+/// Where keyed calls get their positions, apart from those that are counted in program order.
+const FIRST_KEYED: u32 = 1 << 31;
+
+/// One operation as the body and the history know it.
+#[derive(Debug)]
+struct Slot {
+    operation: Operation,
+    /// The body has asked for it.
+    begun: bool,
+    /// The body no longer waits for it.
+    abandoned: bool,
+    /// It is recorded, or on its way: it is not written again.
+    recorded: bool,
+    /// Its outcome, once known; given to the body when `delivered`.
+    outcome: Option<Outcome>,
+    /// The body may have its outcome.
+    delivered: bool,
+    /// Who waits for it.
+    waker: Option<Waker>,
+    progress: Progress,
+}
+
+/// What an operation without an outcome waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// A time, as soon as the store has said which.
+    Time(Option<Timestamp>),
+    /// A signal, until a time at most.
+    Signal(Option<Timestamp>),
+    /// A child that another worker may run.
+    RemoteChild,
+    /// A child that this worker runs.
+    LocalChild,
+    /// A step that has not begun.
+    StepWaiting,
+    /// A step whose effect is going on.
+    StepRunning,
+    /// Nothing: it was answered on the spot.
+    Nothing,
+}
+
+/// How many operations without an outcome there are of each sort, so that no turn looks at all of them.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Operations that something elsewhere may end at any moment, awaited or not.
+    foreign: usize,
+    /// Children and signals that the body awaits.
+    others: usize,
+    /// Waits that end by time alone and whose time the store has not said yet.
+    untimed: usize,
+    /// Waits that end by time, awaited or not asked for yet.
+    timed: BTreeSet<(Timestamp, CallPosition)>,
+    /// Awaited waits that end by time alone.
+    sleeps: usize,
+    steps_waiting: usize,
+    steps_running: usize,
+}
+
+impl Tally {
+    fn count(&mut self, position: CallPosition, slot: &Slot, add: bool) {
+        if slot.outcome.is_some() {
+            return;
+        }
+        let awaited = slot.begun && !slot.abandoned;
+        let bump = |counter: &mut usize, when: bool| match (when, add) {
+            (true, true) => *counter = counter.saturating_add(1),
+            (true, false) => *counter = counter.saturating_sub(1),
+            (false, _) => {}
+        };
+        let at = match slot.progress {
+            Progress::Time(at) => {
+                bump(&mut self.sleeps, awaited);
+                bump(&mut self.untimed, awaited && at.is_none());
+                at
+            }
+            Progress::Signal(at) => {
+                bump(&mut self.foreign, true);
+                bump(&mut self.others, awaited);
+                at
+            }
+            Progress::RemoteChild => {
+                bump(&mut self.foreign, true);
+                bump(&mut self.others, awaited);
+                None
+            }
+            Progress::LocalChild => {
+                bump(&mut self.others, awaited);
+                None
+            }
+            Progress::StepWaiting => {
+                bump(&mut self.steps_waiting, awaited);
+                None
+            }
+            Progress::StepRunning => {
+                bump(&mut self.steps_running, true);
+                None
+            }
+            Progress::Nothing => None,
+        };
+        if let Some(at) = at.filter(|_| !slot.abandoned) {
+            if add {
+                self.timed.insert((at, position));
+            } else {
+                self.timed.remove(&(at, position));
+            }
+        }
+    }
+}
+
+/// The history of a task that is being run.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    function: FunctionName,
+    slots: BTreeMap<CallPosition, Slot>,
+    keys: BTreeMap<CallKey, CallPosition>,
+    next_position: CallPosition,
+    next_keyed: CallPosition,
+    /// The newest outcome that the body has been given.
+    delivered: Ordinal,
+    /// Outcomes that have a place and were not delivered yet.
+    placed: BTreeMap<Ordinal, CallPosition>,
+    /// Outcomes of steps and fired waits that have no place yet, in the order in which they came.
+    unplaced: Vec<CallPosition>,
+    /// What the body has asked for or recorded since the last commit.
+    asks: Vec<HistoryWrite>,
+    /// Outcomes that were placed here and are not committed.
+    assumed: Vec<Assumed>,
+    /// `now` or random values were taken that are not committed.
+    values_uncommitted: bool,
+    /// An outcome is on its way to the store, which will say its place.
+    awaiting_place: BTreeSet<CallPosition>,
+    mismatch: Option<Mismatch>,
+    newest_now: Timestamp,
+    /// A commit is on its way that holds what the body was given.
+    settling: bool,
+    tally: Tally,
+}
+
+impl Replay {
+    pub(crate) fn new(function: FunctionName, history: Vec<HistoryEntry>) -> Self {
+        let mut replay = Self {
+            function,
+            slots: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next_position: CallPosition::FIRST,
+            next_keyed: CallPosition(FIRST_KEYED),
+            delivered: Ordinal::NONE,
+            placed: BTreeMap::new(),
+            unplaced: Vec::new(),
+            asks: Vec::new(),
+            assumed: Vec::new(),
+            values_uncommitted: false,
+            awaiting_place: BTreeSet::new(),
+            mismatch: None,
+            newest_now: Timestamp::MIN,
+            settling: false,
+            tally: Tally::default(),
+        };
+        for entry in history {
+            replay.load(entry);
+        }
+        replay
+    }
+
+    fn load(&mut self, entry: HistoryEntry) {
+        let head = entry.head;
+        if let Some(key) = head.key {
+            self.keys.insert(key, head.position);
+        }
+        if head.position.0 >= FIRST_KEYED {
+            self.next_keyed = self.next_keyed.max(head.position.next());
+        }
+        let ordinal = head.resolved.and_then(|resolved| resolved.ordinal);
+        if let Some(ordinal) = ordinal {
+            self.placed.insert(ordinal, head.position);
+        }
+        self.add(
+            head.position,
+            Slot {
+                progress: progress(&head.operation, head.wake_at),
+                operation: head.operation,
+                begun: false,
+                abandoned: false,
+                recorded: true,
+                delivered: head.resolved.is_some() && ordinal.is_none(),
+                outcome: entry.outcome,
+                waker: None,
+            },
+        );
+    }
+
+    fn add(&mut self, position: CallPosition, slot: Slot) {
+        self.tally.count(position, &slot, true);
+        self.slots.insert(position, slot);
+    }
+
+    /// Changes a slot, and what is counted of it.
+    fn change<R>(
+        &mut self,
+        position: CallPosition,
+        change: impl FnOnce(&mut Slot) -> R,
+    ) -> Option<R> {
+        let slot = self.slots.get_mut(&position)?;
+        self.tally.count(position, slot, false);
+        let answer = change(slot);
+        self.tally.count(position, slot, true);
+        Some(answer)
+    }
+
+    /// Takes the next position in program order.
+    pub(crate) fn reserve(&mut self) -> CallPosition {
+        let position = self.next_position;
+        self.next_position = position.next();
+        position
+    }
+
+    /// Gives a position back, if it is the newest.
+    pub(crate) fn release(&mut self, position: CallPosition) {
+        if position.next() == self.next_position {
+            self.next_position = position;
+        }
+    }
+
+    /// Begins an operation at a position, or at that of its key.
+    pub(crate) fn begin(
+        &mut self,
+        position: CallPosition,
+        key: Option<CallKey>,
+        asked: Asked,
+    ) -> CallPosition {
+        let position = match &key {
+            Some(key) => self.position_of(key),
+            None => position,
+        };
+        let operation = asked.operation();
+        let known = self.change(position, |slot| {
+            let agrees = slot.operation.is_same(&operation) && !slot.begun;
+            slot.begun |= agrees;
+            (agrees, slot.operation.clone())
+        });
+        match known {
+            Some((true, _)) => return position,
+            Some((false, recorded)) => {
+                self.differs(position, recorded, operation);
+                return position;
+            }
+            None => {}
+        }
+        let after = self.delivered;
+        self.add(
+            position,
+            Slot {
+                progress: progress(&operation, None),
+                operation: operation.clone(),
+                begun: true,
+                abandoned: false,
+                recorded: !matches!(asked, Asked::Step { .. }),
+                outcome: None,
+                delivered: false,
+                waker: None,
+            },
+        );
+        let child = match asked {
+            Asked::Child { task, .. } => Some(ChildRequest {
+                task: *task,
+                start: None,
+            }),
+            Asked::Wait(_) => None,
+            // A step is recorded with its outcome.
+            Asked::Step { .. } => return position,
+        };
+        self.asks.push(HistoryWrite::Begin {
+            position,
+            key,
+            operation,
+            after,
+            child,
+        });
+        position
+    }
+
+    fn position_of(&mut self, key: &CallKey) -> CallPosition {
+        if let Some(position) = self.keys.get(key) {
+            return *position;
+        }
+        let position = self.next_keyed;
+        self.next_keyed = position.next();
+        self.keys.insert(key.clone(), position);
+        position
+    }
+
+    /// Answers `now` or a random value: the recorded one, or `fresh`, which is recorded with the next commit.
+    pub(crate) fn value(
+        &mut self,
+        operation: Operation,
+        fresh: impl FnOnce() -> Payload,
+    ) -> Payload {
+        let position = self.reserve();
+        if let Some(slot) = self.slots.get_mut(&position) {
+            if slot.operation == operation
+                && let Some(Outcome::Completed(value)) = &slot.outcome
+            {
+                slot.begun = true;
+                return value.clone();
+            }
+            let recorded = slot.operation.clone();
+            self.differs(position, recorded, operation);
+            return fresh();
+        }
+        let value = fresh();
+        self.values_uncommitted = true;
+        self.add(
+            position,
+            Slot {
+                progress: Progress::Nothing,
+                operation: operation.clone(),
+                begun: true,
+                abandoned: false,
+                recorded: true,
+                outcome: Some(Outcome::Completed(value.clone())),
+                delivered: true,
+                waker: None,
+            },
+        );
+        self.asks.push(HistoryWrite::Record {
+            position,
+            key: None,
+            operation,
+            after: self.delivered,
+            outcome: Outcome::Completed(value.clone()),
+            place: Place::None,
+        });
+        value
+    }
+
+    /// The present instant for the body: never earlier than one that it saw.
+    pub(crate) fn no_earlier(&mut self, now: Timestamp) -> Timestamp {
+        self.newest_now = self.newest_now.max(now);
+        self.newest_now
+    }
+
+    fn differs(&mut self, position: CallPosition, recorded: Operation, asked: Operation) {
+        self.mismatch.get_or_insert(Mismatch::Different {
+            function: self.function.clone(),
+            position,
+            recorded,
+            asked,
+        });
+    }
+
+    /// Takes an outcome that the body may have; else remembers who waits.
+    pub(crate) fn poll(&mut self, position: CallPosition, waker: &Waker) -> Option<Outcome> {
+        let slot = self.slots.get_mut(&position)?;
+        if slot.delivered {
+            return slot.outcome.clone();
+        }
+        slot.waker = Some(waker.clone());
+        None
+    }
+
+    /// Whether a step may begin: all that the body was given is committed.
+    pub(crate) fn start_step(&mut self, position: CallPosition, waker: &Waker) -> bool {
+        let may_begin = self.is_settled() && self.mismatch.is_none();
+        let started = self.change(position, |slot| {
+            let waits =
+                slot.progress == Progress::StepWaiting && !slot.recorded && slot.outcome.is_none();
+            if waits && may_begin {
+                slot.progress = Progress::StepRunning;
+                return true;
+            }
+            slot.waker = Some(waker.clone());
+            false
+        });
+        started.unwrap_or(false)
+    }
+
+    /// Whether a step waits only for what the body was given to be committed.
+    pub(crate) fn wants_to_settle(&self) -> bool {
+        self.tally.steps_waiting > 0 && !self.is_settled()
+    }
+
+    /// Whether everything that the body was given is committed.
+    fn is_settled(&self) -> bool {
+        self.assumed.is_empty()
+            && !self.settling
+            && !self.values_uncommitted
+            && self.asks.iter().all(|write| {
+                matches!(
+                    write,
+                    HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. }
+                )
+            })
+    }
+
+    /// Hands in how an operation ended here: a step that was run, a wait whose time came.
+    pub(crate) fn finish(&mut self, position: CallPosition, outcome: Outcome) {
+        let news = self.change(position, |slot| {
+            if slot.outcome.is_some() {
+                return false;
+            }
+            slot.progress = Progress::Nothing;
+            slot.outcome = Some(outcome);
+            true
+        });
+        if news == Some(true) {
+            self.unplaced.push(position);
+        }
+    }
+
+    /// The body no longer waits for an operation.
+    pub(crate) fn abandon(&mut self, position: CallPosition) {
+        let seen = self.delivered;
+        let was = self.change(position, |slot| {
+            slot.waker = None;
+            if slot.delivered || slot.abandoned {
+                return None;
+            }
+            slot.abandoned = true;
+            let was = slot.progress;
+            if was == Progress::StepRunning {
+                slot.progress = Progress::StepWaiting;
+            }
+            Some(was)
+        });
+        // Only a wait is told: a child goes on, and a step without an outcome is no entry.
+        if let Some(Some(Progress::Signal(_) | Progress::Time(_))) = was {
+            self.asks.push(HistoryWrite::Abandon { position, seen });
+        }
+    }
+
+    /// Learns an outcome that the store recorded.
+    pub(crate) fn record(
+        &mut self,
+        position: CallPosition,
+        ordinal: Ordinal,
+        outcome: Option<Outcome>,
+    ) {
+        self.awaiting_place.remove(&position);
+        self.change(position, |slot| {
+            slot.progress = Progress::Nothing;
+            if slot.outcome.is_none() {
+                slot.outcome = outcome;
+            }
+        });
+        if ordinal > self.delivered {
+            self.placed.insert(ordinal, position);
+        }
+    }
+
+    /// Learns where the store put an outcome that the body may have been given before; false when the body was given it in another place.
+    pub(crate) fn confirm(&mut self, position: CallPosition, ordinal: Ordinal) -> bool {
+        let Some(at) = self.assumed.iter().position(|a| a.position == position) else {
+            return true;
+        };
+        self.assumed.remove(at).ordinal == ordinal
+    }
+
+    /// Whether an outcome of this operation was given to the body before it was committed.
+    pub(crate) fn is_assumed(&self, position: CallPosition) -> bool {
+        self.assumed
+            .iter()
+            .any(|assumed| assumed.position == position)
+    }
+
+    /// The commit that was on its way was applied.
+    pub(crate) fn committed(&mut self) {
+        self.settling = false;
+        self.wake_steps();
+    }
+
+    /// Lets steps that waited look again.
+    fn wake_steps(&mut self) {
+        if self.tally.steps_waiting == 0 {
+            return;
+        }
+        for slot in self.slots.values_mut() {
+            if slot.progress == Progress::StepWaiting
+                && let Some(waker) = slot.waker.take()
+            {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Gives an outcome that is not committed the next place, so that the body can go on with it.
+    pub(crate) fn assume(&mut self, position: CallPosition, outcome: Outcome) -> Ordinal {
+        let ordinal = self.newest().next();
+        self.change(position, |slot| {
+            slot.outcome = Some(outcome);
+            slot.progress = Progress::Nothing;
+        });
+        self.placed.insert(ordinal, position);
+        self.assumed.push(Assumed { position, ordinal });
+        ordinal
+    }
+
+    /// The newest ordinal that is known.
+    pub(crate) fn newest(&self) -> Ordinal {
+        self.placed
+            .last_key_value()
+            .map_or(self.delivered, |(ordinal, _)| self.delivered.max(*ordinal))
+    }
+
+    /// The newest ordinal without a gap before it: what to ask the store for more after.
+    pub(crate) fn known_without_gap(&self) -> Ordinal {
+        let mut known = self.delivered;
+        while self.placed.contains_key(&known.next()) {
+            known = known.next();
+        }
+        known
+    }
+
+    pub(crate) const fn delivered(&self) -> Ordinal {
+        self.delivered
+    }
+
+    /// Whether nothing that happens elsewhere can take the next place: then the body may run ahead of the commit.
+    pub(crate) fn may_run_ahead(&self) -> bool {
+        self.awaiting_place.is_empty() && self.tally.foreign == 0
+    }
+
+    /// Gives the body its next outcome, if one is there. The body is polled before the next.
+    pub(crate) fn deliver_next(&mut self) -> bool {
+        if self.mismatch.is_some() {
+            return false;
+        }
+        self.place_what_ended_here();
+        let next = self.delivered.next();
+        let Some(position) = self.placed.get(&next).copied() else {
+            return false;
+        };
+        let Some(slot) = self.slots.get_mut(&position) else {
+            return false;
+        };
+        // The body may come to ask for it only after something that is not durable.
+        if slot.outcome.is_none() || !slot.begun {
+            return false;
+        }
+        self.placed.remove(&next);
+        self.delivered = next;
+        slot.delivered = true;
+        if let Some(waker) = slot.waker.take() {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Finds a place for what ended here: at once when nothing can come between, else wherever the store puts it.
+    fn place_what_ended_here(&mut self) {
+        let run_ahead = self.may_run_ahead() && self.known_without_gap() == self.newest();
+        for position in std::mem::take(&mut self.unplaced) {
+            let place = if run_ahead {
+                let ordinal = self.newest().next();
+                self.placed.insert(ordinal, position);
+                Place::Exactly(ordinal)
+            } else {
+                self.awaiting_place.insert(position);
+                Place::Next
+            };
+            let after = self.delivered;
+            let Some(slot) = self.slots.get_mut(&position) else {
+                continue;
+            };
+            let Some(outcome) = slot.outcome.clone() else {
+                continue;
+            };
+            let write = if std::mem::replace(&mut slot.recorded, true) {
+                HistoryWrite::Resolve {
+                    position,
+                    outcome,
+                    place,
+                }
+            } else {
+                let key = self
+                    .keys
+                    .iter()
+                    .find(|(_, at)| **at == position)
+                    .map(|(key, _)| key.clone());
+                HistoryWrite::Record {
+                    position,
+                    key,
+                    operation: slot.operation.clone(),
+                    after,
+                    outcome,
+                    place,
+                }
+            };
+            self.asks.push(write);
+        }
+    }
+
+    fn missing(&mut self, position: CallPosition, recorded: Operation, did: &'static str) {
+        self.mismatch.get_or_insert(Mismatch::Missing {
+            function: self.function.clone(),
+            position,
+            recorded,
+            did,
+        });
+    }
+
+    /// The body does nothing any more, and the next outcome belongs to an operation that it never asked for: then it never will.
+    pub(crate) fn rests(&mut self) {
+        let next = self.placed.get(&self.delivered.next()).copied();
+        let waits = self.waits();
+        if let Some(position) = next
+            && (waits.any || self.placed.len() > 1)
+            && let Some(slot) = self.slots.get(&position)
+            && !slot.begun
+        {
+            let recorded = slot.operation.clone();
+            self.missing(position, recorded, "waits");
+        }
+    }
+
+    /// What is wrong between code and history, if anything is. When the body has ended, all that was recorded must have been asked for.
+    pub(crate) fn mismatch(&mut self, ended: bool) -> Option<Mismatch> {
+        if ended && self.mismatch.is_none() {
+            let unasked = self.slots.iter().find(|(_, slot)| !slot.begun);
+            if let Some((position, slot)) = unasked {
+                let (position, recorded) = (*position, slot.operation.clone());
+                self.missing(position, recorded, "ended");
+            }
+        }
+        self.mismatch.clone()
+    }
+
+    /// What is to be committed: the writes, and what the body was given before it was committed. `start` says which children this worker starts.
+    pub(crate) fn take_writes(
+        &mut self,
+        mut start: impl FnMut(&NewTask) -> Option<LeaseTerms>,
+    ) -> Writes {
+        let mut writes = std::mem::take(&mut self.asks);
+        let mut starting = BTreeMap::new();
+        for write in &mut writes {
+            if let HistoryWrite::Begin {
+                position,
+                child: Some(child),
+                ..
+            } = write
+            {
+                child.start = start(&child.task);
+                if child.start.is_some() {
+                    starting.insert(child.task.id, (*position, child.task.input.clone()));
+                }
+            }
+        }
+        self.settling = true;
+        self.values_uncommitted = false;
+        Writes {
+            writes,
+            assumes: self.assumed.clone(),
+            starting,
+        }
+    }
+
+    /// Whether there is something that should not wait for the next commit. What was answered on the spot travels with that one.
+    pub(crate) fn has_urgent_writes(&self) -> bool {
+        self.asks.iter().any(|write| match write {
+            HistoryWrite::Record { place, .. } => *place != Place::None,
+            HistoryWrite::Resolve { place, .. } => *place == Place::Next,
+            HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. } => true,
+        })
+    }
+
+    /// Whether all outcomes that ended here have a place, so that a suspension can say what the body has seen.
+    pub(crate) fn may_suspend(&self) -> bool {
+        self.awaiting_place.is_empty() && self.unplaced.is_empty()
+    }
+
+    /// Learns when a wait ends.
+    pub(crate) fn wake_at(&mut self, position: CallPosition, at: Timestamp) {
+        self.change(position, |slot| match &mut slot.progress {
+            Progress::Time(wake_at) | Progress::Signal(wake_at) => *wake_at = Some(at),
+            Progress::RemoteChild
+            | Progress::LocalChild
+            | Progress::StepWaiting
+            | Progress::StepRunning
+            | Progress::Nothing => {}
+        });
+    }
+
+    /// A child is run by this worker, or no longer is.
+    pub(crate) fn child_is_local(&mut self, position: CallPosition, local: bool) {
+        self.change(position, |slot| {
+            let child = matches!(slot.progress, Progress::LocalChild | Progress::RemoteChild);
+            if child && local {
+                slot.progress = Progress::LocalChild;
+            } else if child {
+                slot.progress = Progress::RemoteChild;
+            }
+        });
+    }
+
+    /// Ends waits whose time has come; answers when the next one's time comes.
+    pub(crate) fn fire(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let due: Vec<_> = self
+            .tally
+            .timed
+            .range(..=(now, CallPosition(u32::MAX)))
+            .map(|(_, position)| *position)
+            .collect();
+        for position in due {
+            let outcome = match self.slots.get(&position) {
+                Some(slot) if !slot.begun => continue,
+                Some(slot) if matches!(slot.operation, Operation::Signal { .. }) => {
+                    signal_timed_out(&slot.operation)
+                }
+                Some(_) => Outcome::Completed(Payload::null()),
+                None => continue,
+            };
+            self.finish(position, outcome);
+        }
+        let later = (now, CallPosition(u32::MAX));
+        self.tally.timed.range(later..).next().map(|(at, _)| *at)
+    }
+
+    /// What the body waits for, when it is pending.
+    pub(crate) fn waits(&self) -> Waits {
+        Waits {
+            any: self.tally.others > 0 || self.tally.sleeps > 0,
+            others: self.tally.others > 0,
+            until: self
+                .tally
+                .timed
+                .first()
+                .map(|(at, _)| *at)
+                .filter(|_| self.tally.untimed == 0),
+            steps: self.tally.steps_running > 0 || self.tally.steps_waiting > 0,
+        }
+    }
+}
+
+/// What is to be committed.
+#[derive(Debug)]
+pub(crate) struct Writes {
+    pub(crate) writes: Vec<HistoryWrite>,
+    pub(crate) assumes: Vec<Assumed>,
+    /// Children that this worker would like to start, with their call and arguments.
+    pub(crate) starting: BTreeMap<TaskId, (CallPosition, Payload)>,
+}
+
+/// What a pending body waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waits {
+    /// It waits for a recorded operation.
+    pub(crate) any: bool,
+    /// Among these are some that end by other things than time.
+    pub(crate) others: bool,
+    /// The earliest time at which one of them ends, once the store has said so of all.
+    pub(crate) until: Option<Timestamp>,
+    /// A step's effect is going on, or is about to.
+    pub(crate) steps: bool,
+}
+
+/// What a body asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Child {
+        operation: Operation,
+        task: Box<NewTask>,
+    },
+    Wait(Operation),
+    Step {
+        operation: Operation,
+    },
+}
+
+impl Asked {
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Child { operation, .. } | Self::Wait(operation) | Self::Step { operation } => {
+                operation.clone()
+            }
+        }
+    }
+}
+
+fn progress(operation: &Operation, wake_at: Option<Timestamp>) -> Progress {
+    match operation {
+        Operation::Child { .. } => Progress::RemoteChild,
+        Operation::Step { .. } => Progress::StepWaiting,
+        Operation::Sleep { .. } | Operation::SleepUntil { .. } => Progress::Time(wake_at),
+        Operation::Signal { .. } => Progress::Signal(wake_at),
+        Operation::Now | Operation::Random => Progress::Nothing,
+    }
+}
+
+fn signal_timed_out(operation: &Operation) -> Outcome {
+    Outcome::TimedOut(stent_core::Failure::new(
+        stent_core::FailureKind::Timeout,
+        format!("no answer came in time to the {operation}"),
+    ))
+}

@@ -1,0 +1,447 @@
+//! Runs one leased task: polls its body, delivers its history, writes what it asks for, and ends it.
+//!
+//! **Invariants**
+//! * The body is polled only while its lease surely holds, and dropped when it no longer does.
+//! * One commit of a task is on its way at a time; a child's end never waits for its parent's.
+//! * However a runner ends, its task is committed as ended, given back, suspended, or left to its lease.
+
+mod events;
+mod rest;
+mod write;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use stent_client::{
+    Body, BodyFuture, FunctionDefinition,
+    context::{self, TaskInfo},
+};
+use stent_core::{
+    CallPosition, Failure, FailureKind, HistoryEntry, Outcome, Payload, Task, TaskId, Timestamp,
+    commit::{Assumed, Then},
+    store::{ClaimedTask, HistoryRequest},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    backoff::Backoff,
+    committer::Unit,
+    context::{BodyWaker, TaskContext},
+    live::{Event, Handle},
+    replay::Replay,
+    shared::Shared,
+};
+
+/// Polls of one body in a row before others get their turn.
+const POLLS_IN_A_ROW: u32 = 64;
+
+/// A commit that is on its way.
+struct InFlight {
+    number: u32,
+    assumes: Vec<Assumed>,
+    starting: BTreeMap<TaskId, (CallPosition, Payload)>,
+    /// It gives the lease up, or ends the task: the body is not polled meanwhile.
+    leaving: bool,
+}
+
+/// Whether a runner goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Go,
+    Exit,
+}
+
+/// Runs one task under one lease.
+pub(crate) struct Runner {
+    shared: Arc<Shared>,
+    handle: Arc<Handle>,
+    definition: &'static FunctionDefinition,
+    task: Task,
+    input: Payload,
+    context: Arc<TaskContext>,
+    waker: Arc<BodyWaker>,
+    body: Option<BodyFuture>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// It has not had its first permit yet.
+    queued: bool,
+    /// The body waits for a permit.
+    wants_permit: bool,
+    /// A suspect says so to the store before its body starts.
+    to_announce: bool,
+    commits: u32,
+    in_flight: Option<InFlight>,
+    /// Ends of children that were given to the body and go to the store with its next write.
+    outbox: Unit,
+    /// What becomes of the task, once nothing is on its way.
+    verdict: Option<Then>,
+    /// The outcome that was committed for the task, to tell its parent.
+    outcome: Option<Outcome>,
+    /// The body saw something that was not recorded so: it is begun anew.
+    stale: bool,
+    last_moved: Duration,
+    attempt_ends: Option<Duration>,
+    next_wake: Option<Timestamp>,
+}
+
+/// Starts a task that was claimed. `sent` is when the claim was sent, by the holder's clock.
+pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) {
+    let Some(definition) = shared.registry.get(&claimed.task.function) else {
+        tracing::error!(task = %claimed.task.id, function = %claimed.task.function, "the store handed out a function that this worker does not have; the lease is left to run out");
+        return;
+    };
+    let handle = Handle::new(
+        claimed.task.id,
+        claimed.task.fence,
+        sent,
+        shared.settings.lease.hold_for(),
+    );
+    shared.live.add(&handle);
+    shared.stats.claimed(1);
+    shared.queued.fetch_add(1, Ordering::AcqRel);
+    let runner = Runner::new(Arc::clone(shared), handle, definition, claimed);
+    let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(runner.run());
+    tokio::spawn(running);
+}
+
+impl Runner {
+    fn new(
+        shared: Arc<Shared>,
+        handle: Arc<Handle>,
+        definition: &'static FunctionDefinition,
+        claimed: ClaimedTask,
+    ) -> Self {
+        let task = claimed.task;
+        let context = new_context(&shared, &task, claimed.history);
+        Self {
+            handle,
+            definition,
+            input: claimed.input,
+            context,
+            waker: Arc::new(BodyWaker::default()),
+            body: None,
+            permit: None,
+            queued: true,
+            wants_permit: true,
+            to_announce: task.crashes.is_suspect(),
+            commits: 0,
+            in_flight: None,
+            outbox: Vec::new(),
+            verdict: None,
+            outcome: None,
+            stale: false,
+            last_moved: shared.clock.now(),
+            attempt_ends: None,
+            next_wake: None,
+            task,
+            shared,
+        }
+    }
+
+    async fn run(mut self) {
+        if self.to_announce {
+            self.shared.suspect_runs.store(true, Ordering::Release);
+        }
+        self.start_body();
+        while self.step().await == Flow::Go {}
+        self.leave().await;
+    }
+
+    /// One round: what came in, what the body does with it, what goes out, and the wait for more.
+    async fn step(&mut self) -> Flow {
+        while let Some(event) = self.handle.take() {
+            if self.on_event(event).await == Flow::Exit {
+                return Flow::Exit;
+            }
+        }
+        if self.look_at_the_time() == Flow::Exit {
+            return Flow::Exit;
+        }
+        if self.stale && self.in_flight.is_none() && !self.reload().await {
+            return Flow::Exit;
+        }
+        if self.may_poll() {
+            self.turn().await;
+        }
+        self.flush().await;
+        self.wait().await;
+        Flow::Go
+    }
+
+    fn may_poll(&self) -> bool {
+        self.body.is_some()
+            && !self.to_announce
+            && !self.stale
+            && self.verdict.is_none()
+            && !self.in_flight.as_ref().is_some_and(|commit| commit.leaving)
+    }
+
+    fn start_body(&mut self) {
+        let input = self.input.clone();
+        let future = match self.definition.body {
+            Body::Async(run) => {
+                let _entered = context::enter(Arc::clone(&self.context) as _);
+                match catch_unwind(AssertUnwindSafe(|| run(input))) {
+                    Ok(future) => future,
+                    Err(panic) => {
+                        let failure = panicked(&*panic);
+                        futures_util::future::ready(Err(failure)).boxed()
+                    }
+                }
+            }
+            Body::Blocking(run) => blocking(run, input, Arc::clone(&self.context)),
+        };
+        self.body = Some(future);
+        self.waker.set_woken();
+    }
+
+    /// Polls the body until it has nothing to do with what is known.
+    async fn turn(&mut self) {
+        self.next_wake = self.context.replay().fire(self.shared.store_now());
+        for polls in 0_u32.. {
+            if self.waker.is_woken() {
+                if !self.take_permit() {
+                    return;
+                }
+                self.waker.take_woken();
+                if self.shared.clock.now() >= self.handle.hold_until() {
+                    return;
+                }
+                self.last_moved = self.shared.clock.now();
+                if let Some(result) = self.poll_body() {
+                    self.ended(result);
+                    return;
+                }
+                let mismatch = self.context.replay().mismatch(false);
+                if let Some(mismatch) = mismatch {
+                    self.fail(Failure::from_error(FailureKind::HistoryMismatch, &mismatch));
+                    return;
+                }
+            }
+            if !self.context.replay().deliver_next() && !self.waker.is_woken() {
+                break;
+            }
+            if polls % POLLS_IN_A_ROW == POLLS_IN_A_ROW - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let seen = self.context.replay().known_without_gap();
+        self.handle.set_seen(seen);
+    }
+
+    fn poll_body(&mut self) -> Option<Result<Payload, Failure>> {
+        let body = self.body.as_mut()?;
+        let waker = Waker::from(Arc::clone(&self.waker));
+        let _entered = context::enter(Arc::clone(&self.context) as _);
+        let poll = || body.as_mut().poll(&mut Context::from_waker(&waker));
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Ready(result)) => Some(result),
+            Ok(Poll::Pending) => None,
+            Err(panic) => Some(Err(panicked(&*panic))),
+        }
+    }
+
+    /// Takes a permit if one is free; else the body waits for one.
+    fn take_permit(&mut self) -> bool {
+        if self.permit.is_none() {
+            self.permit = Arc::clone(&self.shared.permits).try_acquire_owned().ok();
+        }
+        self.wants_permit = self.permit.is_none();
+        if self.permit.is_some() && std::mem::take(&mut self.queued) {
+            self.begins();
+        }
+        !self.wants_permit
+    }
+
+    /// The body is polled for the first time.
+    fn begins(&mut self) {
+        self.shared.queued.fetch_sub(1, Ordering::AcqRel);
+        self.shared.started.fetch_add(1, Ordering::Relaxed);
+        self.shared.more_room();
+        let timeout = self.task.timeout.or(self.definition.timeout);
+        self.attempt_ends = timeout.map(|span| self.shared.clock.now().saturating_add(span));
+    }
+
+    /// The body returned, or panicked.
+    fn ended(&mut self, result: Result<Payload, Failure>) {
+        let mismatch = self.context.replay().mismatch(true);
+        if let Some(mismatch) = mismatch {
+            self.fail(Failure::from_error(FailureKind::HistoryMismatch, &mismatch));
+            return;
+        }
+        match result {
+            Ok(value) => self.decide(Then::End(Outcome::Completed(value))),
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        tracing::warn!(task = %self.task.id, function = %self.task.function, attempt = self.task.attempt(), kind = %failure.kind(), "an attempt failed: {failure}");
+        let then = Then::Fail {
+            failure,
+            policy: self.definition.retry,
+            random: self.shared.random_u32(),
+        };
+        self.decide(then);
+    }
+
+    /// Says what becomes of the task. The body is dropped.
+    fn decide(&mut self, then: Then) {
+        self.drop_body();
+        if self.verdict.is_none() {
+            self.verdict = Some(then);
+        }
+    }
+
+    /// Drops the body, which may panic in doing so, and frees its permit.
+    fn drop_body(&mut self) {
+        let body = self.body.take();
+        if body.is_some() {
+            self.context.stop();
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", panicked(&*panic));
+        }
+        self.free_permit();
+    }
+
+    fn free_permit(&mut self) {
+        if self.permit.take().is_some() {
+            self.shared.more_room();
+        }
+    }
+
+    /// Stops the body when its lease ends, or its time is up.
+    fn look_at_the_time(&mut self) -> Flow {
+        if self.body.is_none() {
+            return Flow::Go;
+        }
+        let now = self.shared.clock.now();
+        if now >= self.handle.hold_until() {
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "the lease of a task could not be renewed in time; its body is stopped, and it runs again elsewhere");
+            self.shared.stats.lease_lost();
+            return Flow::Exit;
+        }
+        if self.attempt_ends.is_some_and(|ends| ends <= now) {
+            let timeout = self.task.timeout.or(self.definition.timeout);
+            let message = format!(
+                "an attempt took longer than its timeout of {:?}",
+                timeout.unwrap_or_default()
+            );
+            self.fail(Failure::new(FailureKind::Timeout, message));
+        } else if self.task.is_overdue(self.shared.store_now()) {
+            let failure = Failure::new(
+                FailureKind::Deadline,
+                "its deadline passed before it had ended",
+            );
+            self.decide(Then::End(Outcome::TimedOut(failure)));
+        }
+        Flow::Go
+    }
+
+    /// Begins the body anew on what is recorded.
+    async fn reload(&mut self) -> bool {
+        self.drop_body();
+        let mut backoff = Backoff::new(&self.shared);
+        let request = HistoryRequest {
+            task: self.task.id,
+            after: stent_core::Ordinal::NONE,
+            whole: true,
+        };
+        while self.shared.clock.now() < self.handle.hold_until() {
+            match self.shared.store.history(vec![request]).await {
+                Ok(mut histories) => {
+                    let entries = histories.pop().map(|h| h.entries).unwrap_or_default();
+                    self.context = new_context(&self.shared, &self.task, entries);
+                    self.stale = false;
+                    self.start_body();
+                    return true;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, task = %self.task.id, "cannot read a task's history; trying again");
+                    self.shared.stats.store_failed();
+                }
+            }
+            backoff.wait().await;
+        }
+        false
+    }
+
+    /// Leaves nothing behind: children's ends are sent on, the parent knows, the permit is free.
+    async fn leave(&mut self) {
+        self.drop_body();
+        self.shared.live.remove(&self.handle);
+        self.count_parked(false);
+        self.send_outbox().await;
+        for event in self.handle.close() {
+            if let Event::ChildEnded(child) = event {
+                self.shared.commits.submit(child.parts).await;
+            }
+        }
+        if let Some(link) = self.task.parent
+            && let Some(parent) = self.shared.live.get(link.task)
+        {
+            parent.tell(Event::ChildLeft {
+                position: link.position,
+            });
+        }
+        if self.task.crashes.is_suspect() {
+            self.shared.suspect_runs.store(false, Ordering::Release);
+        }
+        if std::mem::take(&mut self.queued) {
+            self.shared.queued.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.shared.more_room();
+        if self.shared.live.len() == 0 {
+            self.shared.idle.notify_one();
+        }
+    }
+}
+
+fn new_context(shared: &Arc<Shared>, task: &Task, history: Vec<HistoryEntry>) -> Arc<TaskContext> {
+    let info = TaskInfo::new(
+        task.id,
+        task.execution,
+        task.function.clone(),
+        task.attempt(),
+    );
+    let replay = Replay::new(task.function.clone(), history);
+    TaskContext::new(info, Arc::clone(shared), replay)
+}
+
+/// Runs a blocking body off the async threads. It has to ask whether it should stop; when nobody waits for it any more, it is reported.
+fn blocking(
+    run: fn(Payload) -> Result<Payload, Failure>,
+    input: Payload,
+    context: Arc<TaskContext>,
+) -> BodyFuture {
+    async move {
+        let running = tokio::task::spawn_blocking(move || {
+            let _entered = context::enter(context);
+            catch_unwind(AssertUnwindSafe(|| run(input)))
+                .unwrap_or_else(|panic| Err(panicked(&*panic)))
+        });
+        running
+            .await
+            .unwrap_or_else(|error| Err(Failure::from_error(FailureKind::Panic, &error)))
+    }
+    .boxed()
+}
+
+/// What a panic said.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "with something that is no text".to_owned());
+    Failure::new(
+        FailureKind::Panic,
+        format!("the function panicked: {message}"),
+    )
+}

@@ -1,0 +1,148 @@
+//! How a runner waits: in memory for a while, with its permit given back; then suspended.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+use stent_core::{Timestamp, limit::WhileWaiting};
+
+use super::Runner;
+use crate::replay::Waits;
+
+/// How long a body may rest with an outcome that it never asked for, before its code counts as changed. Something that is not durable, and
+/// that it waits for first, must have come by then.
+const REST_MAX: Duration = Duration::from_secs(60);
+
+impl Runner {
+    /// Whether the body has waited long enough to be suspended, or surely will.
+    pub(super) fn is_idle(&self) -> bool {
+        if !self.may_poll() || self.waker.is_woken() || !self.outbox.is_empty() {
+            return false;
+        }
+        let replay = self.context.replay();
+        let waits = replay.waits();
+        if !waits.any
+            || waits.steps
+            || replay.newest() > replay.delivered()
+            || !replay.may_suspend()
+        {
+            return false;
+        }
+        let span = self.suspend_after(&waits);
+        self.shared.clock.now() >= self.last_moved.saturating_add(span)
+    }
+
+    /// How long the body stays in memory while it waits for these things.
+    fn suspend_after(&self, waits: &Waits) -> Duration {
+        let settings = &self.shared.settings;
+        let releases = self
+            .definition
+            .limit
+            .is_some_and(|limit| limit.while_waiting == WhileWaiting::Release);
+        let crowded = self.shared.parked.load(Ordering::Acquire)
+            > usize::try_from(settings.parked).unwrap_or(usize::MAX);
+        let surely_long = !waits.others
+            && waits
+                .until
+                .is_some_and(|until| until.since(self.shared.store_now()) > settings.suspend_after);
+        if releases || crowded || surely_long || self.shared.is_draining() {
+            Duration::ZERO
+        } else {
+            settings.suspend_after
+        }
+    }
+
+    /// Waits until there is something to do: an event, the body's own wake-up, a permit, or a time.
+    pub(super) async fn wait(&mut self) {
+        let waits = self.context.replay().waits();
+        let parks = self.may_poll() && waits.any && !waits.steps && !self.waker.is_woken();
+        if parks {
+            self.free_permit();
+        }
+        let takes_children =
+            parks && self.in_flight.is_none() && self.context.replay().may_run_ahead();
+        self.handle.set_takes_children(takes_children);
+        self.count_parked(parks);
+        let timer = self.timer(&waits);
+        let handle = Arc::clone(&self.handle);
+        let waker = Arc::clone(&self.waker);
+        let polls = self.may_poll();
+        let wants_permit = polls && self.wants_permit && self.waker.is_woken();
+        let something = std::future::poll_fn(|cx| {
+            waker.set_runner(cx.waker());
+            let woken = polls && !wants_permit && waker.is_woken();
+            if handle.has_event(cx.waker()) || woken {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let permits = Arc::clone(&self.shared.permits);
+        let mut permit = None;
+        tokio::select! {
+            biased;
+            () = something => {}
+            got = permits.acquire_owned(), if wants_permit => permit = got.ok(),
+            () = sleep(timer), if timer.is_some() => {}
+        }
+        if permit.is_some() {
+            self.permit = permit;
+            self.take_permit();
+        }
+        self.handle.set_takes_children(false);
+        self.count_parked(false);
+    }
+
+    pub(super) fn count_parked(&self, parked: bool) {
+        if self.handle.set_parked(parked) != parked {
+            if parked {
+                self.shared.parked.fetch_add(1, Ordering::AcqRel);
+            } else {
+                self.shared.parked.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// How long to wait at most.
+    fn timer(&mut self, waits: &Waits) -> Option<Duration> {
+        self.body.as_ref()?;
+        let now = self.shared.clock.now();
+        let in_time = |at: Duration| at.saturating_sub(now);
+        let store_now = self.shared.store_now();
+        let by_store = |at: Timestamp| at.since(store_now);
+        let mut next = in_time(self.handle.hold_until());
+        if let Some(ends) = self.attempt_ends {
+            next = next.min(in_time(ends));
+        }
+        if let Some(deadline) = self.task.deadline {
+            next = next.min(by_store(deadline));
+        }
+        if !self.may_poll() || self.queued {
+            return Some(next);
+        }
+        if let Some(wake) = self.next_wake.into_iter().chain(waits.until).min() {
+            next = next.min(by_store(wake));
+        }
+        if waits.any && !waits.steps {
+            let idle = self.last_moved.saturating_add(self.suspend_after(waits));
+            let idle = in_time(idle);
+            if idle > Duration::ZERO {
+                next = next.min(idle);
+            } else if in_time(self.last_moved.saturating_add(REST_MAX)) > Duration::ZERO {
+                next = next.min(in_time(self.last_moved.saturating_add(REST_MAX)));
+            } else {
+                self.context.replay().rests();
+                self.waker.set_woken();
+            }
+        }
+        Some(next)
+    }
+}
+
+async fn sleep(span: Option<Duration>) {
+    if let Some(span) = span {
+        tokio::time::sleep(span).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! What a runner sends to the store: what the body asked for, how the task ended, that it waits.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use stent_core::{
+    CallPosition, Outcome, Payload, TaskId,
+    commit::{Assumed, HistoryWrite, TaskCommit, Then},
+    lease::LeaseTerms,
+};
+
+use super::{InFlight, Runner};
+use crate::{committer::Part, live::ChildEnded, replay::Writes};
+
+impl Runner {
+    /// Sends what there is to write, if nothing is on its way.
+    pub(super) async fn flush(&mut self) {
+        if self.in_flight.is_some() || self.stale {
+            return self.send_outbox().await;
+        }
+        if let Some(then) = self.verdict.take() {
+            return self.send_verdict(then).await;
+        }
+        if self.to_announce {
+            return self
+                .send(Vec::new(), Vec::new(), BTreeMap::new(), Then::Continue)
+                .await;
+        }
+        if self.is_idle() {
+            let seen = self.context.replay().delivered();
+            let writes = self.take_writes();
+            let then = Then::Suspend { seen };
+            return self
+                .send(writes.writes, writes.assumes, BTreeMap::new(), then)
+                .await;
+        }
+        let wanted = {
+            let replay = self.context.replay();
+            replay.has_urgent_writes() || replay.wants_to_settle()
+        };
+        if wanted {
+            let writes = self.take_writes();
+            self.send(
+                writes.writes,
+                writes.assumes,
+                writes.starting,
+                Then::Continue,
+            )
+            .await;
+        } else {
+            self.send_outbox().await;
+        }
+    }
+
+    pub(super) async fn send_outbox(&mut self) {
+        if !self.outbox.is_empty() {
+            let outbox = std::mem::take(&mut self.outbox);
+            self.shared.commits.submit(outbox).await;
+        }
+    }
+
+    /// Ends the task, or gives it back. What completes goes by way of the parent, if that waits here for it.
+    async fn send_verdict(&mut self, then: Then) {
+        let mut writes = self.take_writes();
+        if matches!(then, Then::End(Outcome::Cancelled | Outcome::TimedOut(_))) {
+            writes.writes.clear();
+            writes.assumes.clear();
+        }
+        // What was asked for and never waited for is not begun any more.
+        writes.writes.retain(|write| {
+            !matches!(
+                write,
+                HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. }
+            )
+        });
+        if let Then::End(outcome) = &then {
+            self.outcome = Some(outcome.clone());
+        }
+        let completed = matches!(then, Then::End(Outcome::Completed(_)));
+        let part = self.part(writes.writes, writes.assumes, BTreeMap::new(), then);
+        let mut parts = std::mem::take(&mut self.outbox);
+        parts.push(part);
+        let permit = self.permit.take();
+        let unit = match (self.task.parent, &self.outcome) {
+            (Some(link), Some(outcome)) if completed => {
+                let child = Box::new(ChildEnded {
+                    position: link.position,
+                    outcome: outcome.clone(),
+                    parts,
+                    permit,
+                });
+                match self
+                    .shared
+                    .live
+                    .get(link.task)
+                    .map(|parent| parent.hand_over(child))
+                {
+                    Some(Ok(())) => return,
+                    Some(Err(child)) => child.parts,
+                    None => return,
+                }
+            }
+            _ => parts,
+        };
+        self.shared.more_room();
+        self.shared.commits.submit(unit).await;
+    }
+
+    async fn send(
+        &mut self,
+        writes: Vec<HistoryWrite>,
+        assumes: Vec<Assumed>,
+        starting: BTreeMap<TaskId, (CallPosition, Payload)>,
+        then: Then,
+    ) {
+        let part = self.part(writes, assumes, starting, then);
+        let mut unit = std::mem::take(&mut self.outbox);
+        unit.push(part);
+        self.shared.commits.submit(unit).await;
+    }
+
+    fn part(
+        &mut self,
+        writes: Vec<HistoryWrite>,
+        assumes: Vec<Assumed>,
+        starting: BTreeMap<TaskId, (CallPosition, Payload)>,
+        then: Then,
+    ) -> Part {
+        let number = self.commits.saturating_add(1);
+        self.in_flight = Some(InFlight {
+            number,
+            assumes: assumes.clone(),
+            starting,
+            leaving: !matches!(then, Then::Continue),
+        });
+        Part {
+            commit: TaskCommit {
+                task: self.task.id,
+                fence: self.handle.fence,
+                number,
+                assumes,
+                writes,
+                then,
+            },
+            handle: Arc::clone(&self.handle),
+        }
+    }
+
+    /// What is to be committed. Children are started here as far as there is room; none of a limited function ahead of its turn.
+    fn take_writes(&mut self) -> Writes {
+        let shared = Arc::clone(&self.shared);
+        let room = shared.room();
+        // The caller's own permit is free as soon as it waits.
+        let mut now = room.now.saturating_add(u32::from(self.permit.is_some()));
+        let mut ahead = room.ahead;
+        let draining = shared.is_draining();
+        self.context.replay().take_writes(|task| {
+            let definition = shared.registry.get(&task.function)?;
+            let queues = &shared.settings.queues;
+            let serves = queues
+                .as_ref()
+                .is_none_or(|queues| queues.contains(&task.queue));
+            if draining || !serves {
+                return None;
+            }
+            if now > 0 {
+                now = now.saturating_sub(1);
+            } else if ahead > 0 && definition.limit.is_none() {
+                ahead = ahead.saturating_sub(1);
+            } else {
+                return None;
+            }
+            Some(LeaseTerms {
+                holder: shared.settings.name.clone(),
+                mark: shared.new_mark(),
+                duration: shared.settings.lease,
+            })
+        })
+    }
+}

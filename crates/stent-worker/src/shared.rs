@@ -1,0 +1,190 @@
+//! What all parts of one worker share: its settings, its functions, the store, its clock, and what is going on.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use stent_core::{
+    ClaimMark, QueueName, Store, Timestamp, WorkerName, lease::LeaseDuration, store::WorkerReport,
+};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::{
+    clock::{Entropy, HolderClock, StoreTime},
+    committer::CommitQueue,
+    live::Live,
+    news::News,
+    registry::Registry,
+    stats::Stats,
+};
+
+/// What was set for a worker, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: WorkerName,
+    pub(crate) lease: LeaseDuration,
+    pub(crate) renew: bool,
+    pub(crate) renew_on_own_thread: bool,
+    pub(crate) concurrency: u32,
+    pub(crate) prefetch: u32,
+    pub(crate) parked: u32,
+    pub(crate) queues: Option<Vec<QueueName>>,
+    pub(crate) poll_interval: Duration,
+    pub(crate) suspend_after: Duration,
+    pub(crate) drain_grace: Duration,
+    pub(crate) cleanup_interval: Option<Duration>,
+    pub(crate) retention_period: Duration,
+    pub(crate) crash_limit: NonZeroU32,
+    pub(crate) payload_limit: usize,
+}
+
+/// Shared by all parts of a worker.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn HolderClock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) store_time: StoreTime,
+    pub(crate) live: Live,
+    pub(crate) commits: CommitQueue,
+    pub(crate) news: News,
+    /// One permit for each body that may run at once.
+    pub(crate) permits: Arc<Semaphore>,
+    /// Runners that have not had their first permit yet.
+    pub(crate) queued: AtomicUsize,
+    /// Runners that wait for something that happens outside their body.
+    pub(crate) parked: AtomicUsize,
+    /// Bodies started since the worker started.
+    pub(crate) started: AtomicU64,
+    /// Whether a suspect runs here.
+    pub(crate) suspect_runs: AtomicBool,
+    /// Told when there is room for more, or when there may be work.
+    pub(crate) claimer: Notify,
+    /// Told when the last runner ended.
+    pub(crate) idle: Notify,
+    pub(crate) draining: AtomicBool,
+    /// How many tasks a claim may take ahead of free permits.
+    pub(crate) prefetch: AtomicU32,
+    pub(crate) stats: Stats,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        registry: Registry,
+        commits: CommitQueue,
+        clock: Arc<dyn HolderClock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let permits = usize::try_from(settings.concurrency).unwrap_or(usize::MAX);
+        Self {
+            store,
+            settings,
+            registry,
+            clock,
+            entropy,
+            store_time: StoreTime::default(),
+            live: Live::default(),
+            commits,
+            news: News::default(),
+            permits: Arc::new(Semaphore::new(permits)),
+            queued: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            started: AtomicU64::new(0),
+            suspect_runs: AtomicBool::new(false),
+            claimer: Notify::new(),
+            idle: Notify::new(),
+            draining: AtomicBool::new(false),
+            prefetch: AtomicU32::new(0),
+            stats: Stats::default(),
+        }
+    }
+
+    /// The store's time, as far as is known without asking.
+    pub(crate) fn store_now(&self) -> Timestamp {
+        self.store_time.now(&*self.clock)
+    }
+
+    /// The store answered with its time just now.
+    pub(crate) fn heard(&self, now: Timestamp) {
+        self.store_time.heard(now, self.clock.now());
+    }
+
+    pub(crate) fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn random_u32(&self) -> u32 {
+        u32::from_ne_bytes(self.random_bytes())
+    }
+
+    pub(crate) fn new_mark(&self) -> ClaimMark {
+        ClaimMark(i64::from_ne_bytes(self.random_bytes()))
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// How many more tasks can be taken now: those that start at once, and those that are claimed ahead.
+    pub(crate) fn room(&self) -> Room {
+        let queued = self.queued.load(Ordering::Acquire);
+        let now = self.permits.available_permits().saturating_sub(queued);
+        let ahead = usize::try_from(self.prefetch.load(Ordering::Acquire))
+            .unwrap_or(usize::MAX)
+            .saturating_sub(queued);
+        Room {
+            now: u32::try_from(now).unwrap_or(u32::MAX),
+            ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// A body ended or waits: if that makes room, the claimer looks for more.
+    pub(crate) fn more_room(&self) {
+        let room = self.room();
+        let prefetch = self.prefetch.load(Ordering::Acquire);
+        if room.now > 0 || room.ahead > prefetch / 2 {
+            self.claimer.notify_one();
+        }
+    }
+
+    /// Asks for the news of every task that waits here.
+    pub(crate) fn want_all_news(&self) {
+        if self.parked.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        for handle in self.live.all() {
+            if handle.is_parked() {
+                self.news.want(handle.task);
+            }
+        }
+    }
+
+    pub(crate) fn report(&self) -> WorkerReport {
+        WorkerReport {
+            name: self.settings.name.clone(),
+            capacity: self.settings.concurrency,
+            leased: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
+            draining: self.is_draining(),
+        }
+    }
+}
+
+/// How many more tasks a worker can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// That start at once.
+    pub(crate) now: u32,
+    /// That wait here for their turn.
+    pub(crate) ahead: u32,
+}

@@ -1,0 +1,225 @@
+//! A worker: how it is set up, started, watched and stopped.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use stent_core::{
+    FunctionName, WorkerName,
+    store::{DeclareRequest, FunctionDeclaration},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    WorkerError, WorkerStats, claimer, cleaner,
+    committer::{self, Unit},
+    live::Event,
+    news, renewer,
+    shared::Shared,
+};
+
+/// How long bodies that were told to stop may take to be dropped before a drain gives up on them.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Announces a worker and starts all its parts.
+pub(crate) async fn launch(
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Unit>,
+) -> Result<Worker, WorkerError> {
+    declare(&shared).await?;
+    let (stop_renewing, stopped) = watch::channel(());
+    renewer::start(Arc::clone(&shared), stopped)?;
+    let mut background = vec![
+        tokio::spawn(committer::run(Arc::clone(&shared), queue)),
+        tokio::spawn(news::run(Arc::clone(&shared))),
+        tokio::spawn(poll_waiting(Arc::clone(&shared))),
+    ];
+    if let Some(interval) = shared.settings.cleanup_interval {
+        background.push(tokio::spawn(cleaner::run(Arc::clone(&shared), interval)));
+    }
+    let claimer = tokio::spawn(claimer::run(Arc::clone(&shared)));
+    Ok(Worker {
+        shared,
+        claimer: Some(claimer),
+        background,
+        stop_renewing: Some(stop_renewing),
+    })
+}
+
+/// Announces the worker and its functions' limits; says what differs, and which tasks nobody here can run.
+async fn declare(shared: &Shared) -> Result<(), WorkerError> {
+    let functions = shared
+        .registry
+        .all()
+        .map(|function| FunctionDeclaration {
+            name: function.name.clone(),
+            limit: function.limit,
+        })
+        .collect();
+    let answer = shared
+        .store
+        .declare(DeclareRequest {
+            worker: shared.report(),
+            functions,
+        })
+        .await?;
+    for difference in answer.differences {
+        tracing::warn!(
+            function = %difference.function, before = ?difference.before, by_operator = ?difference.by_operator,
+            "the declared limit of a function differs from the stored one; the newest declaration counts, unless an operator set one"
+        );
+    }
+    for unknown in unknown_functions(shared).await? {
+        tracing::warn!(function = %unknown, "the store holds tasks of a function that this worker does not have; they are left to others");
+    }
+    Ok(())
+}
+
+async fn unknown_functions(shared: &Shared) -> Result<Vec<FunctionName>, WorkerError> {
+    let functions = shared.store.functions().await?;
+    Ok(functions
+        .into_iter()
+        .filter(|function| {
+            function
+                .counts
+                .pending
+                .saturating_add(function.counts.suspended)
+                > 0
+        })
+        .map(|function| function.name)
+        .filter(|name| shared.registry.get(name).is_none())
+        .collect())
+}
+
+/// Looks for what waiting tasks missed, should every hint have been lost.
+async fn poll_waiting(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(shared.settings.poll_interval).await;
+        shared.want_all_news();
+    }
+}
+
+#[cfg(unix)]
+pub(crate) async fn asked_to_end() -> Result<(), WorkerError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) async fn asked_to_end() -> Result<(), WorkerError> {
+    Ok(tokio::signal::ctrl_c().await?)
+}
+
+/// A worker that runs. Dropping it without [`Worker::drain`] stops it at once; what it was running goes on elsewhere when its leases end.
+#[derive(Debug)]
+#[must_use = "a worker that is dropped stops at once"]
+pub struct Worker {
+    shared: Arc<Shared>,
+    claimer: Option<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+    stop_renewing: Option<watch::Sender<()>>,
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Tasks whose body did not stop in time; they go on elsewhere when their leases end.
+    pub abandoned: usize,
+}
+
+impl Worker {
+    /// The worker's name.
+    #[must_use]
+    pub fn name(&self) -> &WorkerName {
+        &self.shared.settings.name
+    }
+
+    /// What it has done since it started.
+    #[must_use]
+    pub fn stats(&self) -> WorkerStats {
+        self.shared.stats.read()
+    }
+
+    /// Tasks that it holds a lease on now.
+    #[must_use]
+    pub fn leased(&self) -> usize {
+        self.shared.live.len()
+    }
+
+    /// Whether it takes tasks: it has started and does not drain.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.shared.is_draining()
+            && self
+                .claimer
+                .as_ref()
+                .is_some_and(|claimer| !claimer.is_finished())
+    }
+
+    /// Stops: claims nothing more, suspends what waits, lets bodies finish within the grace period, then gives the rest back so that others go
+    /// on at once. No attempt and no crash is counted.
+    pub async fn drain(mut self) -> DrainReport {
+        let shared = Arc::clone(&self.shared);
+        shared.draining.store(true, Ordering::Release);
+        shared.claimer.notify_one();
+        if let Some(claimer) = self.claimer.take()
+            && let Err(error) = claimer.await
+        {
+            tracing::error!(%error, "the claimer ended in a way that it should not");
+        }
+        tell_all(&shared, || Event::Look);
+        if !until_idle(&shared, shared.settings.drain_grace).await {
+            tell_all(&shared, || Event::Stop);
+            until_idle(&shared, STOP_GRACE).await;
+        }
+        let abandoned = shared.live.len();
+        if abandoned > 0 {
+            tracing::warn!(
+                tasks = abandoned,
+                "bodies did not stop in time; they go on elsewhere when their leases end"
+            );
+        }
+        DrainReport { abandoned }
+    }
+}
+
+fn tell_all(shared: &Shared, event: impl Fn() -> Event) {
+    for handle in shared.live.all() {
+        handle.tell(event());
+    }
+}
+
+/// Waits until no task is leased any more; false when that takes too long.
+async fn until_idle(shared: &Shared, span: Duration) -> bool {
+    let timer = tokio::time::sleep(span);
+    tokio::pin!(timer);
+    while shared.live.len() > 0 {
+        tokio::select! {
+            biased;
+            () = shared.idle.notified() => {}
+            () = &mut timer => return shared.live.len() == 0,
+        }
+    }
+    true
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.stop_renewing.take();
+        for task in self.background.drain(..).chain(self.claimer.take()) {
+            task.abort();
+        }
+        tell_all(&self.shared, || Event::LeaseLost);
+    }
+}
