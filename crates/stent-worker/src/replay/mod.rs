@@ -7,6 +7,10 @@
 //! * An operation that is recorded is never asked for again; one that is not what was recorded ends the body.
 //! * What the body was given before it was committed is listed in [`Replay::assumed`] until a commit confirms it.
 
+mod slot;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     task::Waker,
@@ -14,120 +18,17 @@ use std::{
 
 use stent_core::{
     CallKey, CallPosition, FunctionName, HistoryEntry, NewTask, Operation, Ordinal, Outcome,
-    Payload, TaskId, Timestamp,
+    Payload, Timestamp,
     commit::{Assumed, ChildRequest, HistoryWrite, Place},
     history::Mismatch,
     lease::LeaseTerms,
 };
 
+pub(crate) use self::slot::{Asked, Waits, Writes};
+use self::slot::{Progress, Slot, Tally, progress, signal_timed_out};
+
 /// Where keyed calls get their positions, apart from those that are counted in program order.
 const FIRST_KEYED: u32 = 1 << 31;
-
-/// One operation as the body and the history know it.
-#[derive(Debug)]
-struct Slot {
-    operation: Operation,
-    /// The body has asked for it.
-    begun: bool,
-    /// The body no longer waits for it.
-    abandoned: bool,
-    /// It is recorded, or on its way: it is not written again.
-    recorded: bool,
-    /// Its outcome, once known; given to the body when `delivered`.
-    outcome: Option<Outcome>,
-    /// The body may have its outcome.
-    delivered: bool,
-    /// Who waits for it.
-    waker: Option<Waker>,
-    progress: Progress,
-}
-
-/// What an operation without an outcome waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    /// A time, as soon as the store has said which.
-    Time(Option<Timestamp>),
-    /// A signal, until a time at most.
-    Signal(Option<Timestamp>),
-    /// A child that another worker may run.
-    RemoteChild,
-    /// A child that this worker runs.
-    LocalChild,
-    /// A step that has not begun.
-    StepWaiting,
-    /// A step whose effect is going on.
-    StepRunning,
-    /// Nothing: it was answered on the spot.
-    Nothing,
-}
-
-/// How many operations without an outcome there are of each sort, so that no turn looks at all of them.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Operations that something elsewhere may end at any moment, awaited or not.
-    foreign: usize,
-    /// Children and signals that the body awaits.
-    others: usize,
-    /// Waits that end by time alone and whose time the store has not said yet.
-    untimed: usize,
-    /// Waits that end by time, awaited or not asked for yet.
-    timed: BTreeSet<(Timestamp, CallPosition)>,
-    /// Awaited waits that end by time alone.
-    sleeps: usize,
-    steps_waiting: usize,
-    steps_running: usize,
-}
-
-impl Tally {
-    fn count(&mut self, position: CallPosition, slot: &Slot, add: bool) {
-        if slot.outcome.is_some() {
-            return;
-        }
-        let awaited = slot.begun && !slot.abandoned;
-        let bump = |counter: &mut usize, when: bool| match (when, add) {
-            (true, true) => *counter = counter.saturating_add(1),
-            (true, false) => *counter = counter.saturating_sub(1),
-            (false, _) => {}
-        };
-        let at = match slot.progress {
-            Progress::Time(at) => {
-                bump(&mut self.sleeps, awaited);
-                bump(&mut self.untimed, awaited && at.is_none());
-                at
-            }
-            Progress::Signal(at) => {
-                bump(&mut self.foreign, true);
-                bump(&mut self.others, awaited);
-                at
-            }
-            Progress::RemoteChild => {
-                bump(&mut self.foreign, true);
-                bump(&mut self.others, awaited);
-                None
-            }
-            Progress::LocalChild => {
-                bump(&mut self.others, awaited);
-                None
-            }
-            Progress::StepWaiting => {
-                bump(&mut self.steps_waiting, awaited);
-                None
-            }
-            Progress::StepRunning => {
-                bump(&mut self.steps_running, true);
-                None
-            }
-            Progress::Nothing => None,
-        };
-        if let Some(at) = at.filter(|_| !slot.abandoned) {
-            if add {
-                self.timed.insert((at, position));
-            } else {
-                self.timed.remove(&(at, position));
-            }
-        }
-    }
-}
 
 /// The history of a task that is being run.
 #[derive(Debug)]
@@ -201,6 +102,7 @@ impl Replay {
             Slot {
                 progress: progress(&head.operation, head.wake_at),
                 operation: head.operation,
+                after: head.after,
                 begun: false,
                 abandoned: false,
                 recorded: true,
@@ -274,6 +176,7 @@ impl Replay {
             Slot {
                 progress: progress(&operation, None),
                 operation: operation.clone(),
+                after: self.delivered,
                 begun: true,
                 abandoned: false,
                 recorded: !matches!(asked, Asked::Step { .. }),
@@ -336,6 +239,7 @@ impl Replay {
             Slot {
                 progress: Progress::Nothing,
                 operation: operation.clone(),
+                after: self.delivered,
                 begun: true,
                 abandoned: false,
                 recorded: true,
@@ -579,7 +483,6 @@ impl Replay {
                 self.awaiting_place.insert(position);
                 Place::Next
             };
-            let after = self.delivered;
             let Some(slot) = self.slots.get_mut(&position) else {
                 continue;
             };
@@ -602,7 +505,7 @@ impl Replay {
                     position,
                     key,
                     operation: slot.operation.clone(),
-                    after,
+                    after: slot.after,
                     outcome,
                     place,
                 }
@@ -750,66 +653,4 @@ impl Replay {
             steps: self.tally.steps_running > 0 || self.tally.steps_waiting > 0,
         }
     }
-}
-
-/// What is to be committed.
-#[derive(Debug)]
-pub(crate) struct Writes {
-    pub(crate) writes: Vec<HistoryWrite>,
-    pub(crate) assumes: Vec<Assumed>,
-    /// Children that this worker would like to start, with their call and arguments.
-    pub(crate) starting: BTreeMap<TaskId, (CallPosition, Payload)>,
-}
-
-/// What a pending body waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waits {
-    /// It waits for a recorded operation.
-    pub(crate) any: bool,
-    /// Among these are some that end by other things than time.
-    pub(crate) others: bool,
-    /// The earliest time at which one of them ends, once the store has said so of all.
-    pub(crate) until: Option<Timestamp>,
-    /// A step's effect is going on, or is about to.
-    pub(crate) steps: bool,
-}
-
-/// What a body asks for.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    Child {
-        operation: Operation,
-        task: Box<NewTask>,
-    },
-    Wait(Operation),
-    Step {
-        operation: Operation,
-    },
-}
-
-impl Asked {
-    fn operation(&self) -> Operation {
-        match self {
-            Self::Child { operation, .. } | Self::Wait(operation) | Self::Step { operation } => {
-                operation.clone()
-            }
-        }
-    }
-}
-
-fn progress(operation: &Operation, wake_at: Option<Timestamp>) -> Progress {
-    match operation {
-        Operation::Child { .. } => Progress::RemoteChild,
-        Operation::Step { .. } => Progress::StepWaiting,
-        Operation::Sleep { .. } | Operation::SleepUntil { .. } => Progress::Time(wake_at),
-        Operation::Signal { .. } => Progress::Signal(wake_at),
-        Operation::Now | Operation::Random => Progress::Nothing,
-    }
-}
-
-fn signal_timed_out(operation: &Operation) -> Outcome {
-    Outcome::TimedOut(stent_core::Failure::new(
-        stent_core::FailureKind::Timeout,
-        format!("no answer came in time to the {operation}"),
-    ))
 }
