@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use stent_core::{EntryHead, QueueName, StepName, When, history::HistoryEntry};
+use stent_core::{EntryHead, QueueName, StepName, TaskId, When, history::HistoryEntry};
 
 use super::*;
 
