@@ -130,32 +130,77 @@ pub trait BodyContext: Send + Sync + fmt::Debug {
     fn state(&self, type_id: TypeId) -> Option<SharedState>;
 }
 
+/// What this thread polls.
+#[derive(Clone, Debug)]
+struct Polled {
+    context: Arc<dyn BodyContext>,
+    /// The effect of a step is polled: it may ask whether it should stop, and nothing else.
+    effect: bool,
+}
+
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<dyn BodyContext>>> = const { RefCell::new(None) };
+    static POLLED: RefCell<Option<Polled>> = const { RefCell::new(None) };
 }
 
 /// Makes a context the current one of this thread until the guard is dropped.
 #[must_use = "the context is current only while the guard lives"]
 pub fn enter(context: Arc<dyn BodyContext>) -> Entered {
-    Entered {
-        before: CURRENT.replace(Some(context)),
-    }
+    Entered::replace(Some(Polled {
+        context,
+        effect: false,
+    }))
 }
 
-/// Restores the context that was current before.
+/// Takes the current context away until the guard is dropped, while the effect of a step is polled: what it does is recorded as a whole.
+pub(crate) fn enter_effect() -> Entered {
+    Entered::replace(polled().map(|polled| Polled {
+        effect: true,
+        ..polled
+    }))
+}
+
+/// Restores what was current before.
 #[derive(Debug)]
 pub struct Entered {
-    before: Option<Arc<dyn BodyContext>>,
+    before: Option<Polled>,
+}
+
+impl Entered {
+    fn replace(polled: Option<Polled>) -> Self {
+        Self {
+            before: POLLED.replace(polled),
+        }
+    }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.before.take());
+        POLLED.set(self.before.take());
     }
 }
 
-/// The current context of this thread: that of the body which is being polled.
+fn polled() -> Option<Polled> {
+    // A thread that ends has none; what it still drops may ask.
+    POLLED
+        .try_with(|polled| polled.borrow().clone())
+        .ok()
+        .flatten()
+}
+
+/// The current context of this thread: that of the body which is being polled. None in the effect of a step.
 #[must_use]
 pub fn current() -> Option<Arc<dyn BodyContext>> {
-    CURRENT.with_borrow(Clone::clone)
+    polled()
+        .filter(|polled| !polled.effect)
+        .map(|polled| polled.context)
+}
+
+/// The context of the body that is being polled, or whose step is.
+pub(crate) fn around() -> Option<Arc<dyn BodyContext>> {
+    polled().map(|polled| polled.context)
+}
+
+/// Whether the effect of a step is being polled.
+pub(crate) fn in_effect() -> bool {
+    polled().is_some_and(|polled| polled.effect)
 }
