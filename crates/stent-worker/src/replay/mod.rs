@@ -336,20 +336,27 @@ impl Replay {
     /// The body no longer waits for an operation.
     pub(crate) fn abandon(&mut self, position: CallPosition) {
         let seen = self.delivered;
-        let was = self.change(position, |slot| {
+        let tell = self.change(position, |slot| {
             slot.waker = None;
             if slot.delivered || slot.abandoned {
-                return None;
+                return false;
             }
             slot.abandoned = true;
-            let was = slot.progress;
-            if was == Progress::StepRunning {
+            if slot.progress == Progress::StepRunning {
                 slot.progress = Progress::StepWaiting;
             }
-            Some(was)
+            match slot.operation {
+                // Even one that has been received: it stays for the next who asks.
+                Operation::Signal { .. } => true,
+                Operation::Sleep { .. } | Operation::SleepUntil { .. } => slot.outcome.is_none(),
+                // A child goes on, and a step without an outcome is no entry.
+                Operation::Child { .. }
+                | Operation::Step { .. }
+                | Operation::Now
+                | Operation::Random => false,
+            }
         });
-        // Only a wait is told: a child goes on, and a step without an outcome is no entry.
-        if let Some(Some(Progress::Signal(_) | Progress::Time(_))) = was {
+        if tell == Some(true) {
             self.asks.push(HistoryWrite::Abandon { position, seen });
         }
     }
@@ -458,8 +465,8 @@ impl Replay {
         let Some(slot) = self.slots.get_mut(&position) else {
             return false;
         };
-        // The body may come to ask for it only after something that is not durable.
-        if slot.outcome.is_none() || !slot.begun {
+        // The body may come to ask for it only after something that is not durable. What it gave up on needs no outcome.
+        if !slot.begun || (slot.outcome.is_none() && !slot.abandoned) {
             return false;
         }
         self.placed.remove(&next);
@@ -614,6 +621,13 @@ impl Replay {
                 slot.progress = Progress::RemoteChild;
             }
         });
+    }
+
+    /// Whether an operation is a child that this worker runs.
+    pub(crate) fn is_local_child(&self, position: CallPosition) -> bool {
+        self.slots
+            .get(&position)
+            .is_some_and(|slot| slot.progress == Progress::LocalChild && slot.outcome.is_none())
     }
 
     /// Ends waits whose time has come; answers when the next one's time comes.

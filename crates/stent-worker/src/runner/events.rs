@@ -67,8 +67,10 @@ impl Runner {
         if self.permit.is_none() && self.body.is_some() {
             self.permit = child.permit;
         }
-        let takes =
-            self.may_poll() && self.in_flight.is_none() && self.context.replay().may_run_ahead();
+        let takes = self.may_poll() && self.in_flight.is_none() && {
+            let replay = self.context.replay();
+            replay.may_run_ahead() && replay.is_local_child(child.position)
+        };
         if takes {
             self.context.replay().assume(child.position, child.outcome);
             self.outbox.extend(child.parts);
@@ -103,7 +105,6 @@ impl Runner {
             Ok(applied) => {
                 self.commits = commit.number;
                 self.to_announce = false;
-                self.handle.renewed(sent, Duration::ZERO);
                 self.on_applied(&commit, applied, result.delivered.map(|d| d.ordinal), sent)
             }
             Err(CommitRefused::LeaseLost) => {

@@ -269,6 +269,7 @@ impl Runner {
 
     /// The body returned, or panicked.
     fn ended(&mut self, result: Result<Payload, Failure>) {
+        self.drop_body();
         let mismatch = self.context.replay().mismatch(true);
         if let Some(mismatch) = mismatch {
             self.fail(Failure::from_error(FailureKind::HistoryMismatch, &mismatch));
@@ -290,15 +291,18 @@ impl Runner {
         self.decide(then);
     }
 
-    /// Says what becomes of the task. The body is dropped.
+    /// Says what becomes of the task. A body that is still there is stopped.
     fn decide(&mut self, then: Then) {
+        if self.body.is_some() && matches!(self.definition.body, Body::Blocking(_)) {
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "a blocking body was told to stop; its thread goes on until it asks `is_cancelled`");
+        }
         self.drop_body();
         if self.verdict.is_none() {
             self.verdict = Some(then);
         }
     }
 
-    /// Drops the body, which may panic in doing so, and frees its permit.
+    /// Drops the body, which may panic in doing so. Its permit goes with the verdict.
     fn drop_body(&mut self) {
         let body = self.body.take();
         if body.is_some() {
@@ -307,7 +311,6 @@ impl Runner {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
             tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", panicked(&*panic));
         }
-        self.free_permit();
     }
 
     fn free_permit(&mut self) {
@@ -375,6 +378,7 @@ impl Runner {
     /// Leaves nothing behind: children's ends are sent on, the parent knows, the permit is free.
     async fn leave(&mut self) {
         self.drop_body();
+        self.free_permit();
         self.shared.live.remove(&self.handle);
         self.count_parked(false);
         self.send_outbox().await;

@@ -80,26 +80,27 @@ impl Runner {
         let mut parts = std::mem::take(&mut self.outbox);
         parts.push(part);
         let permit = self.permit.take();
-        let unit = match (self.task.parent, &self.outcome) {
-            (Some(link), Some(outcome)) if completed => {
+        let parent = self.task.parent.filter(|_| completed).and_then(|link| {
+            let parent = self.shared.live.get(link.task)?;
+            Some((parent, link.position, self.outcome.clone()?))
+        });
+        let unit = match parent {
+            Some((parent, position, outcome)) => {
                 let child = Box::new(ChildEnded {
-                    position: link.position,
-                    outcome: outcome.clone(),
+                    position,
+                    outcome,
                     parts,
                     permit,
                 });
-                match self
-                    .shared
-                    .live
-                    .get(link.task)
-                    .map(|parent| parent.hand_over(child))
-                {
-                    Some(Ok(())) => return,
-                    Some(Err(child)) => child.parts,
-                    None => return,
+                match parent.hand_over(child) {
+                    Ok(()) => return,
+                    Err(child) => child.parts,
                 }
             }
-            _ => parts,
+            None => {
+                drop(permit);
+                parts
+            }
         };
         self.shared.more_room();
         self.shared.commits.submit(unit).await;
