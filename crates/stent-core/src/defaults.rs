@@ -54,6 +54,11 @@ pub const ERROR_MAX_BYTES: usize = 16 * 1024;
 pub const OPERATIONS_MAX: u32 = 100_000;
 /// Elements of one request to a store: what fits one short transaction.
 pub const BATCH_MAX: usize = 10_000;
+/// Inputs of one request to make executions: what a store can hold in memory several times over.
+pub const BATCH_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a client repeats a request that the store does not answer: longer than a database takes to restart.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes that a worker sends in one commit: from there on a larger batch gains little (`cargo xtask bench`).
 pub const COMMIT_BATCH: usize = 1_000;
