@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::{FunctionName, Lane, LaneClass, Priority};
 
-/// A lane that has due work, as far as is known.
+/// A lane that the worker serves and that has due work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneOffer<K> {
     /// What the store knows the lane by.
@@ -72,7 +72,7 @@ pub struct Picker<K> {
 }
 
 impl<K: Copy> Picker<K> {
-    /// Prepares a claim over lanes, given the free slots of each limited function among them.
+    /// Prepares a claim over lanes, given the free slots of each limited function among them. Lanes that are full take no turn.
     #[must_use]
     pub fn new(
         offers: Vec<LaneOffer<K>>,
@@ -81,7 +81,9 @@ impl<K: Copy> Picker<K> {
     ) -> Self {
         let mut by_priority: BTreeMap<Priority, Vec<LaneOffer<K>>> = BTreeMap::new();
         for offer in offers {
-            if demand.accept_suspect || !offer.lane.class.suspect {
+            let class = offer.lane.class;
+            let is_full = !class.holds_slot && free.get(&offer.lane.function) == Some(&0);
+            if !is_full && (demand.accept_suspect || !class.suspect) {
                 by_priority
                     .entry(offer.lane.priority)
                     .or_default()

@@ -233,7 +233,8 @@ pub enum Change {
     Abandon {
         /// Its position.
         position: CallPosition,
-        /// The signal that goes back to those not received, if it had been given one.
+        /// The signal that goes back to those not received, at its old place, if it had been given one. Once the commit's effects are applied,
+        /// the oldest wait for its name receives it, as if it had just been sent.
         give_back: Option<SignalId>,
     },
     /// Mark a signal as received by an operation; its payload is that operation's outcome, with this ordinal.
@@ -511,7 +512,9 @@ impl Writer {
         seen: Ordinal,
         view: &mut V,
     ) -> Result<(), V::Error> {
-        if let Some(entry) = view.entry(self.task.id, position)? {
+        let entry = view.entry(self.task.id, position)?;
+        // What was given back once may be another's by now.
+        if let Some(entry) = entry.filter(|entry| !entry.abandoned) {
             let unseen = entry
                 .resolved
                 .and_then(|resolved| resolved.ordinal)

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Puts a dead letter back into the queue, due now, with its attempts and crashes counted anew and without a deadline. Of its history
-/// stays what [`crate::history::keep_for_retry`] keeps; the caller removes the rest.
+/// stays what [`crate::history::keep_for_replay`] keeps; the caller removes the rest.
 ///
 /// # Errors
 /// When it is not the root of an execution, or has not failed.

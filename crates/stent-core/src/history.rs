@@ -222,6 +222,24 @@ pub fn keep_for_retry(entries: &[EntryHead]) -> Kept {
     }
 }
 
+/// Splits the history of a dead letter that is replayed: as for a further attempt, and of what it still waited for when it failed, calls and signals
+/// go too. Its children were cancelled with it and nobody would ever answer; a sleep goes on to the instant that was recorded.
+#[must_use]
+pub fn keep_for_replay(entries: &[EntryHead]) -> Kept {
+    let mut kept = keep_for_retry(entries);
+    let unanswered = |entry: &&EntryHead| {
+        let by_others = matches!(
+            entry.operation,
+            Operation::Child { .. } | Operation::Signal { .. }
+        );
+        entry.is_waiting() && by_others && !kept.removed.contains(entry)
+    };
+    let unanswered: Vec<_> = entries.iter().filter(unanswered).cloned().collect();
+    kept.removed.extend(unanswered);
+    kept.removed.sort_by_key(|entry| entry.position);
+    kept
+}
+
 /// Two sides of a history that does not match the code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {

@@ -4,6 +4,8 @@
 
 use std::num::NonZeroU32;
 
+use crate::StateKind;
+
 /// What happens to a task's slot while it is suspended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WhileWaiting {
@@ -80,6 +82,20 @@ pub fn effective(declared: Option<Limit>, by_operator: Option<NonZeroU32>) -> Op
             while_waiting: declared.map_or(WhileWaiting::Hold, |limit| limit.while_waiting),
         }),
         None => declared,
+    }
+}
+
+/// Whether a task holds a slot from the moment its function becomes limited: a leased one does, and a suspended one that would have kept its slot.
+#[must_use]
+pub const fn holds_from_now(state: StateKind, limit: Limit) -> bool {
+    match state {
+        StateKind::Running => true,
+        StateKind::Suspended => matches!(limit.while_waiting, WhileWaiting::Hold),
+        StateKind::Pending
+        | StateKind::Completed
+        | StateKind::Failed
+        | StateKind::TimedOut
+        | StateKind::Cancelled => false,
     }
 }
 

@@ -64,7 +64,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError>;
 
     /// Announces a worker with the functions that it has, and stores their limits. The newest declaration of a limit counts; one that an
-    /// operator set stays until it is unset. When a function becomes limited, tasks that hold a lease or are suspended hold a slot from then on.
+    /// operator set stays until it is unset. When a function becomes limited, its tasks that [`crate::limit::holds_from_now`] hold a slot from then on.
     ///
     /// # Errors
     /// As [`StoreError`] says.
@@ -72,8 +72,9 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Leases due tasks to a worker, at most as many as it asks for, in the order of [`crate::claim`], each by [`crate::lease::claim`].
     ///
-    /// Before, it takes over tasks whose lease ran out ([`crate::lease::ran_out`]) and ends those whose deadline passed
-    /// ([`crate::cancel::deadline_passed`]), at most [`crate::defaults::SWEEP_BATCH`] of each; a request for no tasks does only that.
+    /// Before, it takes over tasks whose lease ran out ([`crate::lease::ran_out`]), then ends those whose deadline passed
+    /// ([`crate::cancel::deadline_passed`]): at most [`crate::defaults::SWEEP_BATCH`] of each, those that passed first first, among equals the one that
+    /// was made first. A request for no tasks does only that. In a lane the task that is due longest comes first, among equals the one made first.
     /// Concurrent claims never return one task twice, and never exceed a limit together.
     ///
     /// # Errors
@@ -95,7 +96,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As [`StoreError`] says.
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError>;
 
-    /// Sends signals to executions, each by [`crate::signal::accept`]. The oldest wait for that name in the execution receives it at once; else
+    /// Sends signals to executions, each by [`crate::signal::accept`], unless its id was accepted before. The oldest wait for that name in the execution receives it at once; else
     /// it is kept for the next who asks. Signals of one name are received in the order in which they were kept.
     ///
     /// # Errors
@@ -126,7 +127,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Deletes executions that [`crate::retention::is_expired`], with all their rows, oldest first, in one short transaction. An execution
     /// with a task that is still leased waits for a later time.
     ///
-    /// With an interval, the fleet shares one schedule that lives in the store: it does nothing before the next cleanup is due.
+    /// With an interval, the fleet shares one schedule that lives in the store: it does nothing before the next cleanup is due, and a cleanup
+    /// that left nothing to delete moves the schedule on ([`crate::retention::next_cleanup`]).
     ///
     /// # Errors
     /// As [`StoreError`] says.
@@ -138,19 +140,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As [`StoreError`] says.
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError>;
 
-    /// Executions by a query, newest first.
+    /// Executions by a query, newest first: by id, descending.
     ///
     /// # Errors
     /// As [`StoreError`] says.
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError>;
 
-    /// Tasks by a query, in the order of their making.
+    /// Tasks by a query, in the order of their making: by id.
     ///
     /// # Errors
     /// As [`StoreError`] says.
     async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError>;
 
-    /// Functions that were declared or have tasks, by name.
+    /// Functions that were declared, are limited, or have tasks that have not ended, by name.
     ///
     /// # Errors
     /// As [`StoreError`] says.
