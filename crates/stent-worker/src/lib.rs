@@ -21,6 +21,7 @@ mod clock;
 mod committer;
 mod context;
 mod error;
+mod extension;
 mod live;
 mod news;
 mod registry;
@@ -35,6 +36,7 @@ pub use crate::{
     builder::WorkerBuilder,
     clock::{Entropy, HolderClock, MachineClock, MachineEntropy},
     error::WorkerError,
+    extension::StentWorkers,
     stats::WorkerStats,
     worker::{DrainReport, Worker},
 };
