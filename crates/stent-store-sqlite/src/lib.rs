@@ -1,1 +1,39 @@
-//! Stent's embedded store, on SQLite.
+//! Stent's embedded store: one SQLite file, which several processes of one machine may use at once.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `open`, `migrate`, `options` | whose file it is, its settings, its schema |
+//! | `writer`, `queue` | the one thread that writes, and group commit |
+//! | `reader` | the threads that read |
+//! | `write` | what happens within a transaction: load, ask `stent-core`, save |
+//! | `read` | pages, counts, histories |
+//! | `session`, `lanes` | what the writer knows of the database while nobody else writes |
+//! | `statements`, `rows` | every statement of `sql/`; rows and model, back and forth |
+//! | `hints` | lossy words to those who listen |
+//!
+//! **Invariant:** every change goes through the writer's thread, in a transaction that holds the database's write lock from its beginning;
+//! so whatever a rule was asked about still holds when its answer is saved.
+
+mod clock;
+mod error;
+mod hints;
+mod lanes;
+mod migrate;
+mod open;
+mod options;
+mod queue;
+mod read;
+mod reader;
+mod rows;
+mod session;
+mod statements;
+mod store;
+mod write;
+mod writer;
+
+pub use crate::{
+    clock::SystemClock,
+    error::OpenError,
+    options::{SqliteOptions, Synchronous},
+    store::{SqliteStore, WriteCounts},
+};

@@ -1,0 +1,2 @@
+-- Ends a transaction. In `synchronous = FULL` it is on the disk afterwards.
+COMMIT

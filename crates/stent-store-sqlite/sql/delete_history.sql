@@ -1,0 +1,3 @@
+-- Deletes a task's history. Primary key.
+DELETE FROM history
+WHERE task = ?1

@@ -1,0 +1,3 @@
+-- Deletes the tags of an execution. Primary key.
+DELETE FROM tags
+WHERE root = ?1

@@ -1,0 +1,3 @@
+-- Deletes a task. Primary key.
+DELETE FROM tasks
+WHERE seq = ?1

@@ -1,0 +1,2 @@
+-- Keeps what a request did.
+RELEASE request

@@ -1,0 +1,2 @@
+-- Undoes what a request did.
+ROLLBACK TO request

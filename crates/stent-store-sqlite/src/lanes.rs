@@ -1,0 +1,96 @@
+//! The lanes of a database, in memory. A lane never changes and never goes, so what is known of one stays true.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, params};
+use stent_core::{FunctionName, Lane, LaneClass, Priority, QueueName};
+
+use crate::{
+    error::Fault,
+    rows,
+    statements::{Sql, Statements},
+};
+
+/// What one connection knows of the lanes.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    by_number: HashMap<i64, Lane>,
+    numbers: HashMap<Lane, i64>,
+    /// The number of the newest one that was looked at.
+    newest: i64,
+}
+
+impl Lanes {
+    /// A lane that is known.
+    pub(crate) fn known(&self, number: i64) -> Result<&Lane, Fault> {
+        self.by_number.get(&number).ok_or_else(|| Fault::Row {
+            table: "lanes",
+            row: number,
+            what: "there is no such lane".into(),
+        })
+    }
+
+    /// The number of a lane, which is made if it is new.
+    pub(crate) fn number(&mut self, sql: &mut Statements<'_>, lane: Lane) -> Result<i64, Fault> {
+        if let Some(number) = self.numbers.get(&lane) {
+            return Ok(*number);
+        }
+        let number = sql.get(Sql::InsertLane)?.query_row(
+            params![
+                lane.queue.as_str(),
+                lane.function.as_str(),
+                lane.priority.0,
+                lane.class.holds_slot,
+                lane.class.suspect
+            ],
+            |row| row.get(0),
+        )?;
+        self.add(number, lane);
+        Ok(number)
+    }
+
+    /// Reads the lanes that were made since. One that cannot be read is left out, and so are its tasks.
+    pub(crate) fn catch_up(&mut self, sql: &mut Statements<'_>) -> Result<(), Fault> {
+        let mut rows = sql.get(Sql::ListLanes)?.query([self.newest])?;
+        while let Some(row) = rows.next()? {
+            let number = row.get(0)?;
+            match lane(row) {
+                Ok(lane) => self.add(number, lane),
+                Err(error) => {
+                    tracing::warn!(%error, "a lane cannot be read; its tasks are left alone");
+                    self.newest = number;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every lane that is known, with its number.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (i64, &Lane)> {
+        self.by_number.iter().map(|(number, lane)| (*number, lane))
+    }
+
+    fn add(&mut self, number: i64, lane: Lane) {
+        self.newest = self.newest.max(number);
+        self.by_number.insert(number, lane.clone());
+        self.numbers.insert(lane, number);
+    }
+}
+
+fn lane(row: &Row<'_>) -> Result<Lane, Fault> {
+    let number = row.get(0)?;
+    let bad = |error: stent_core::NameError| Fault::Row {
+        table: "lanes",
+        row: number,
+        what: error.to_string(),
+    };
+    Ok(Lane {
+        queue: QueueName::new(rows::text(row, 1, "lanes", number)?).map_err(bad)?,
+        function: FunctionName::new(rows::text(row, 2, "lanes", number)?).map_err(bad)?,
+        priority: Priority(row.get(3)?),
+        class: LaneClass {
+            holds_slot: row.get(4)?,
+            suspect: row.get(5)?,
+        },
+    })
+}

@@ -1,0 +1,232 @@
+//! Pages of executions and tasks.
+
+use std::fmt::Write as _;
+
+use rusqlite::{OptionalExtension as _, params};
+use stent_core::{
+    ExecutionId, IdempotencyKey, Payload, StateKind, Tag, TaskId, defaults,
+    store::{ExecutionPage, ExecutionQuery, ExecutionRecord, TaskPage, TaskQuery, TaskRecord},
+};
+
+use crate::{
+    error::Fault,
+    reader::Snapshot,
+    rows::{self, Stored},
+    statements::Sql,
+};
+
+/// Above all ids.
+const ABOVE_ALL_IDS: [u8; 17] = [0xff; 17];
+
+/// The bits of the states that a query wants.
+fn wanted(states: &[StateKind]) -> i64 {
+    let states = if states.is_empty() {
+        &StateKind::ALL[..]
+    } else {
+        states
+    };
+    states
+        .iter()
+        .fold(0, |bits, state| bits | 1 << state.code())
+}
+
+/// How many rows a page shows.
+fn page_size(limit: u32) -> u32 {
+    limit.min(defaults::PAGE_SIZE_MAX)
+}
+
+/// Cuts what was read, one row more than a page, to the page; says whether there is more.
+fn cut<T>(rows: &mut Vec<T>, size: u32) -> bool {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let more = rows.len() > size;
+    rows.truncate(size);
+    more
+}
+
+/// Ids as a JSON array of hexadecimal digits.
+fn ids_as_json(ids: &[ExecutionId]) -> String {
+    let mut json = String::from("[");
+    for id in ids {
+        let comma = if json.len() > 1 { "," } else { "" };
+        // Writing to a string does not fail.
+        write!(json, "{comma}\"{}\"", id.as_uuid().simple()).unwrap_or_default();
+    }
+    json.push(']');
+    json
+}
+
+impl Snapshot<'_> {
+    /// A page of executions, newest first.
+    pub(crate) fn executions(&mut self, query: &ExecutionQuery) -> Result<ExecutionPage, Fault> {
+        let size = page_size(query.limit);
+        let mut roots = self.roots(query, size.saturating_add(1))?;
+        let more = cut(&mut roots, size);
+        let executions = roots
+            .into_iter()
+            .map(|root| self.execution_record(root, query.payloads))
+            .collect::<Result<_, _>>()?;
+        Ok(ExecutionPage { executions, more })
+    }
+
+    fn roots(&mut self, query: &ExecutionQuery, limit: u32) -> Result<Vec<Stored>, Fault> {
+        let before = match &query.before {
+            Some(before) => &before.as_bytes()[..],
+            None => &ABOVE_ALL_IDS[..],
+        };
+        let key = query.idempotency_key.as_ref().map(IdempotencyKey::as_str);
+        let tag = query.tag.as_ref().map(Tag::as_str);
+        let ids = query.ids.as_deref().map(ids_as_json);
+        // The statement that reads the fewest rows.
+        let sql = match (&ids, key, tag, &query.states[..]) {
+            (Some(_), _, _, _) => Sql::ListExecutionsById,
+            (None, Some(_), _, _) => Sql::ListExecutionsByIdempotencyKey,
+            (None, None, Some(_), _) => Sql::ListExecutionsByTag,
+            (None, None, None, [StateKind::Failed]) => Sql::ListDeadLetters,
+            (None, None, None, _) => Sql::ListExecutions,
+        };
+        let statement = self.sql.get(sql)?;
+        statement.raw_bind_parameter(1, before)?;
+        statement.raw_bind_parameter(2, wanted(&query.states))?;
+        statement.raw_bind_parameter(3, query.function.as_ref().map(|name| name.as_str()))?;
+        statement.raw_bind_parameter(4, query.queue.as_ref().map(|name| name.as_str()))?;
+        statement.raw_bind_parameter(5, limit)?;
+        statement.raw_bind_parameter(6, tag)?;
+        statement.raw_bind_parameter(7, key)?;
+        if let Some(ids) = &ids {
+            statement.raw_bind_parameter(8, ids)?;
+        }
+        self.read_bound(sql, ids.is_some())
+    }
+
+    /// Runs a statement that lists tasks and whose parameters are bound. A row that cannot be read is left out, unless it was asked for.
+    fn read_bound(&mut self, sql: Sql, asked_for: bool) -> Result<Vec<Stored>, Fault> {
+        let lanes = &self.lanes;
+        let mut rows = self.sql.get(sql)?.raw_query();
+        let mut tasks = Vec::new();
+        while let Some(row) = rows.next()? {
+            match lanes
+                .known(rows::lane_of(row)?)
+                .and_then(|lane| rows::task(row, lane))
+            {
+                Ok(stored) => tasks.push(stored),
+                Err(error @ Fault::Row { .. }) if !asked_for => {
+                    tracing::warn!(%error, "a row cannot be read and is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn execution_record(&mut self, root: Stored, payloads: bool) -> Result<ExecutionRecord, Fault> {
+        let seq = root.seq;
+        let statement = self.sql.get(Sql::FindIdempotencyKey)?;
+        let key: Option<String> = statement.query_row([seq], |row| row.get(0)).optional()?;
+        let bad = |error: stent_core::NameError| Fault::Row {
+            table: "executions",
+            row: seq,
+            what: error.to_string(),
+        };
+        let idempotency_key = key.map(IdempotencyKey::new).transpose().map_err(bad)?;
+        let mut rows = self.sql.get(Sql::ListTags)?.query([seq])?;
+        let mut tags = Vec::new();
+        while let Some(row) = rows.next()? {
+            tags.push(Tag::new(rows::text(row, 0, "tags", seq)?).map_err(bad)?);
+        }
+        drop(rows);
+        Ok(ExecutionRecord {
+            root: self.task_record(root, payloads)?,
+            idempotency_key,
+            tags,
+        })
+    }
+
+    /// A page of tasks, in the order of their making.
+    pub(crate) fn tasks(&mut self, query: &TaskQuery) -> Result<TaskPage, Fault> {
+        let size = page_size(query.limit);
+        let mut tasks = self.listed_tasks(query, size.saturating_add(1))?;
+        let more = cut(&mut tasks, size);
+        let tasks = tasks
+            .into_iter()
+            .map(|task| self.task_record(task, query.payloads))
+            .collect::<Result<_, _>>()?;
+        Ok(TaskPage { tasks, more })
+    }
+
+    fn listed_tasks(&mut self, query: &TaskQuery, limit: u32) -> Result<Vec<Stored>, Fault> {
+        let after = match query.after {
+            Some(after) => self.row_of(after)?.unwrap_or(i64::MAX),
+            None => 0,
+        };
+        let states = wanted(&query.states);
+        let function = query.function.as_ref().map(|name| name.as_str());
+        let filters = params![after, states, function, limit];
+        if let Some(ids) = &query.ids {
+            let rows = self.rows_as_json(ids)?;
+            bind(self.sql.get(Sql::ListTasksById)?, filters, Some(&rows))?;
+            let mut tasks = self.read_bound(Sql::ListTasksById, true)?;
+            if let Some(execution) = query.execution {
+                tasks.retain(|stored| stored.task.execution == execution);
+            }
+            return Ok(tasks);
+        }
+        let Some(execution) = query.execution else {
+            bind(self.sql.get(Sql::ListTasks)?, filters, None)?;
+            return self.read_bound(Sql::ListTasks, false);
+        };
+        let root = self.rows_as_json(&[execution.root()])?;
+        bind(self.sql.get(Sql::ListTasksById)?, filters, Some(&root))?;
+        let mut tasks = self.read_bound(Sql::ListTasksById, true)?;
+        let id = &execution.as_bytes()[..];
+        bind(self.sql.get(Sql::ListTasksOfExecution)?, filters, Some(&id))?;
+        tasks.extend(self.read_bound(Sql::ListTasksOfExecution, false)?);
+        Ok(tasks)
+    }
+
+    /// The rows of tasks as a JSON array of their numbers.
+    fn rows_as_json(&mut self, ids: &[TaskId]) -> Result<String, Fault> {
+        let mut json = String::from("[");
+        for id in ids {
+            if let Some(row) = self.row_of(*id)? {
+                let comma = if json.len() > 1 { "," } else { "" };
+                write!(json, "{comma}{row}").unwrap_or_default();
+            }
+        }
+        json.push(']');
+        Ok(json)
+    }
+
+    fn task_record(&mut self, stored: Stored, payloads: bool) -> Result<TaskRecord, Fault> {
+        let Stored { seq, task } = stored;
+        if !payloads {
+            return Ok(TaskRecord {
+                task,
+                input: None,
+                outcome: None,
+            });
+        }
+        let statement = self.sql.get(Sql::ReadInput)?;
+        let input = statement.query_row([seq], |row| {
+            Ok(rows::text(row, 0, "inputs", seq).map(Payload::from_stored))
+        })??;
+        let statement = self.sql.get(Sql::ReadOutcome)?;
+        let text: Option<String> = statement.query_row([seq], |row| row.get(1))?;
+        let outcome = rows::task_outcome(seq, task.state.kind(), text)?;
+        Ok(TaskRecord {
+            task,
+            input: Some(input),
+            outcome,
+        })
+    }
+}
+
+fn bind(
+    statement: &mut rusqlite::Statement<'_>,
+    filters: &[&dyn rusqlite::ToSql],
+    fifth: Option<&dyn rusqlite::ToSql>,
+) -> Result<(), Fault> {
+    for (number, filter) in (1..).zip(filters.iter().copied().chain(fifth)) {
+        statement.raw_bind_parameter(number, filter)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! What the writer's thread has at hand within a transaction: prepared statements, and what it knows of the database.
+//!
+//! **Invariant:** what is kept in memory equals the database: it is dropped when another connection has written since
+//! ([`Session::refresh`]), and when anything is undone ([`Session::forget`]).
+
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+
+use rusqlite::Connection;
+use stent_core::{
+    Clock, FunctionName, Hint, TaskId, Timestamp,
+    limit::{Limit, WhileWaiting, effective},
+};
+
+use crate::{
+    error::Fault,
+    lanes::Lanes,
+    rows::{self, Stored},
+    statements::{Sql, Statements},
+};
+
+/// Leased tasks that are kept in memory. Beyond them the memory begins anew.
+const LEASED_MAX: usize = 65_536;
+
+/// The writer's side of a connection.
+pub(crate) struct Session<'c> {
+    pub(crate) connection: &'c Connection,
+    pub(crate) sql: Statements<'c>,
+    pub(crate) lanes: Lanes,
+    /// What is to be told once the transaction is committed. Nothing is collected while nobody listens.
+    hints: Vec<Hint>,
+    heard: bool,
+    limits: HashMap<FunctionName, Limits>,
+    leased: HashMap<TaskId, Stored>,
+    data_version: i64,
+    loaded: bool,
+    clock: Arc<dyn Clock>,
+}
+
+/// The limits of one function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) declared: Option<Limit>,
+    pub(crate) by_operator: Option<NonZeroU32>,
+}
+
+impl<'c> Session<'c> {
+    pub(crate) fn new(connection: &'c Connection, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
+        let mut session = Self {
+            connection,
+            sql: Statements::new(connection),
+            lanes: Lanes::default(),
+            hints: Vec::new(),
+            heard: false,
+            limits: HashMap::new(),
+            leased: HashMap::new(),
+            data_version: 0,
+            loaded: false,
+            clock,
+        };
+        session.data_version = session.read_data_version()?;
+        Ok(session)
+    }
+
+    /// The store's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn read_data_version(&mut self) -> Result<i64, Fault> {
+        let statement = self.sql.get(Sql::ReadDataVersion)?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// Whether another connection has written since this was asked last. If so, what was known is dropped.
+    pub(crate) fn foreign_writes(&mut self) -> Result<bool, Fault> {
+        let version = self.read_data_version()?;
+        if version == self.data_version {
+            return Ok(false);
+        }
+        self.data_version = version;
+        self.forget();
+        Ok(true)
+    }
+
+    /// Within a transaction that has just begun: makes what is known equal to the database. `heard` is whether anyone listens for hints.
+    pub(crate) fn refresh(&mut self, heard: bool) -> Result<(), Fault> {
+        self.heard = heard;
+        if self.foreign_writes()? {
+            self.hint(|| Hint::Anything);
+        }
+        self.load()
+    }
+
+    /// Reads what was forgotten.
+    pub(crate) fn load(&mut self) -> Result<(), Fault> {
+        if !self.loaded {
+            self.lanes = Lanes::default();
+            self.lanes.catch_up(&mut self.sql)?;
+            self.limits = load_limits(&mut self.sql)?;
+            self.loaded = true;
+        }
+        Ok(())
+    }
+
+    /// Drops what is known of the database.
+    pub(crate) fn forget(&mut self) {
+        self.loaded = false;
+        self.leased.clear();
+    }
+
+    /// Notes something to be told once the transaction is committed.
+    pub(crate) fn hint(&mut self, hint: impl FnOnce() -> Hint) {
+        if self.heard {
+            self.hints.push(hint());
+        }
+    }
+
+    /// How many hints are noted, to come back to by [`Session::drop_hints`].
+    pub(crate) fn hints_noted(&self) -> usize {
+        self.hints.len()
+    }
+
+    /// Drops the hints that were noted since.
+    pub(crate) fn drop_hints(&mut self, noted: usize) {
+        self.hints.truncate(noted);
+    }
+
+    /// What is to be told.
+    pub(crate) fn take_hints(&mut self) -> Vec<Hint> {
+        std::mem::take(&mut self.hints)
+    }
+
+    /// The limits of a function.
+    pub(crate) fn limits(&self, function: &FunctionName) -> Limits {
+        self.limits.get(function).copied().unwrap_or_default()
+    }
+
+    /// Whether a function was declared or limited before.
+    pub(crate) fn is_known(&self, function: &FunctionName) -> bool {
+        self.limits.contains_key(function)
+    }
+
+    /// The limit of a function that counts.
+    pub(crate) fn limit(&self, function: &FunctionName) -> Option<Limit> {
+        let limits = self.limits.get(function)?;
+        effective(limits.declared, limits.by_operator)
+    }
+
+    /// Knows other limits of a function from now on; they were saved.
+    pub(crate) fn set_limits(&mut self, function: FunctionName, limits: Limits) {
+        self.limits.insert(function, limits);
+    }
+
+    /// A leased task that is known.
+    pub(crate) fn known(&self, id: TaskId) -> Option<&Stored> {
+        self.leased.get(&id)
+    }
+
+    /// Knows a task from now on as it was saved; only a leased one is worth it.
+    pub(crate) fn know(&mut self, stored: &Stored) {
+        if stored.task.state.lease_expires_at().is_none() {
+            self.leased.remove(&stored.task.id);
+            return;
+        }
+        match self.leased.get_mut(&stored.task.id) {
+            Some(known) => known.clone_from(stored),
+            None => {
+                if self.leased.len() >= LEASED_MAX {
+                    self.leased.clear();
+                }
+                self.leased.insert(stored.task.id, stored.clone());
+            }
+        }
+    }
+
+    /// Runs a statement that is prepared and knows its parameters; the number of rows that it changed.
+    pub(crate) fn execute(
+        &mut self,
+        sql: Sql,
+        parameters: impl rusqlite::Params,
+    ) -> Result<usize, Fault> {
+        Ok(self.sql.get(sql)?.execute(parameters)?)
+    }
+}
+
+/// Reads every function's limits.
+pub(crate) fn load_limits(
+    sql: &mut Statements<'_>,
+) -> Result<HashMap<FunctionName, Limits>, Fault> {
+    let mut limits = HashMap::new();
+    let mut rows = sql.get(Sql::ListLimits)?.raw_query();
+    while let Some(row) = rows.next()? {
+        let bad = |what: String| Fault::Row {
+            table: "functions",
+            row: 0,
+            what,
+        };
+        let name = rows::text(row, 0, "functions", 0)?;
+        let name = FunctionName::new(name).map_err(|error| bad(error.to_string()))?;
+        let declared = match row.get::<_, Option<i64>>(1)? {
+            Some(number) => {
+                let limit = Limit::new(number).map_err(|error| bad(error.to_string()))?;
+                let releases: bool = row.get(2)?;
+                Some(Limit {
+                    while_waiting: if releases {
+                        WhileWaiting::Release
+                    } else {
+                        WhileWaiting::Hold
+                    },
+                    ..limit
+                })
+            }
+            None => None,
+        };
+        let by_operator = row.get::<_, Option<u32>>(3)?.and_then(NonZeroU32::new);
+        limits.insert(
+            name,
+            Limits {
+                declared,
+                by_operator,
+            },
+        );
+    }
+    Ok(limits)
+}

@@ -1,0 +1,221 @@
+//! The store itself: each method of the contract has its work done by the writer's thread or by a reading one.
+
+use std::{fmt, path::Path, path::PathBuf, sync::Arc, sync::atomic::Ordering};
+
+use stent_core::{
+    Clock, ExecutionId, StoreError, defaults,
+    signal::SignalAnswer,
+    store::{
+        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
+        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
+        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
+        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, Store, TaskHistory, TaskPage,
+        TaskQuery, WorkerRecord,
+    },
+};
+
+use crate::{OpenError, SqliteOptions, error, hints::Hub, open, reader::Readers, writer::Writer};
+
+/// A store in one SQLite file. Several processes on one machine may use the file at once.
+///
+/// Dropping it waits until everything that was accepted is committed.
+pub struct SqliteStore {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    hub: Arc<Hub>,
+    // Dropped in this order: the writer last, because it removes the files beside the database.
+    readers: Readers,
+    writer: Writer,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much a store has written since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteCounts {
+    /// Transactions that were committed.
+    pub commits: u64,
+    /// Requests that they held.
+    pub requests: u64,
+}
+
+impl SqliteStore {
+    /// Opens a database by its options; [`SqliteOptions::open`] says how.
+    pub(crate) fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let opened = open::open(&options)?;
+        let SqliteOptions { path, clock, .. } = options;
+        let hub = Arc::new(Hub::default());
+        let failed = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        let writer =
+            Writer::start(opened.writer, Arc::clone(&clock), Arc::clone(&hub)).map_err(failed)?;
+        let readers = Readers::start(opened.readers).map_err(failed)?;
+        Ok(Self {
+            path,
+            clock,
+            hub,
+            readers,
+            writer,
+        })
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How much was written since it was opened: requests per commit tell how well writes are put together.
+    #[must_use]
+    pub fn write_counts(&self) -> WriteCounts {
+        let counts = self.writer.counts();
+        WriteCounts {
+            commits: counts.commits.load(Ordering::Relaxed),
+            requests: counts.requests.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Refuses a request with more elements than one may have.
+fn bounded(operation: &'static str, elements: usize) -> Result<usize, StoreError> {
+    if elements > defaults::BATCH_MAX {
+        Err(error::too_many(operation, elements))
+    } else {
+        Ok(elements)
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SqliteStore {
+    async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
+        let elements = bounded("dispatch", request.executions.len())?;
+        self.writer
+            .write("dispatch", elements, |session| session.dispatch(request))
+            .await
+    }
+
+    async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
+        let elements = bounded("declare", request.functions.len())?;
+        self.writer
+            .write("declare", elements, move |session| {
+                session.declare(&request)
+            })
+            .await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
+        let elements = usize::try_from(request.demand.limit).unwrap_or(usize::MAX);
+        self.writer
+            .write("claim", elements, move |session| session.claim(&request))
+            .await
+    }
+
+    async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
+        let elements = bounded("commit", request.commits.len())?;
+        self.writer
+            .write("commit", elements, |session| session.commit(request))
+            .await
+    }
+
+    async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
+        let elements = bounded("renew", request.leases.len())?;
+        self.writer
+            .write("renew", elements, move |session| session.renew(&request))
+            .await
+    }
+
+    async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
+        let elements = bounded("signal", request.signals.len())?;
+        self.writer
+            .write("signal", elements, |session| {
+                session.signal(request.signals)
+            })
+            .await
+    }
+
+    async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
+        let elements = bounded("cancel", executions.len())?;
+        self.writer
+            .write("cancel", elements, move |session| {
+                session.cancel(&executions)
+            })
+            .await
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        executions: Vec<ExecutionId>,
+    ) -> Result<Vec<ReplayAnswer>, StoreError> {
+        let elements = bounded("replay_dead_letters", executions.len())?;
+        self.writer
+            .write("replay_dead_letters", elements, move |session| {
+                session.replay_dead_letters(&executions)
+            })
+            .await
+    }
+
+    async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError> {
+        self.writer
+            .write("set_limit", 1, move |session| session.set_limit(&request))
+            .await
+    }
+
+    async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
+        let elements = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        self.writer
+            .write("clean_up", elements, move |session| {
+                session.clean_up(&request)
+            })
+            .await
+    }
+
+    async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
+        bounded("history", requests.len())?;
+        self.readers
+            .read("history", move |snapshot| snapshot.histories(&requests))
+            .await
+    }
+
+    async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        bounded("executions", query.ids.as_ref().map_or(0, Vec::len))?;
+        self.readers
+            .read("executions", move |snapshot| snapshot.executions(&query))
+            .await
+    }
+
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
+        bounded("tasks", query.ids.as_ref().map_or(0, Vec::len))?;
+        self.readers
+            .read("tasks", move |snapshot| snapshot.tasks(&query))
+            .await
+    }
+
+    async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
+        self.readers
+            .read("functions", |snapshot| snapshot.functions())
+            .await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        self.readers
+            .read("workers", move |snapshot| snapshot.workers(&*clock))
+            .await
+    }
+
+    fn hints(&self) -> HintStream {
+        let listening = self.hub.listen();
+        // From now on the thread that writes also looks for other processes' writes.
+        self.writer.wake();
+        Box::pin(listening)
+    }
+}

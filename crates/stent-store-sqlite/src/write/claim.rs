@@ -1,0 +1,287 @@
+//! Leasing due tasks to a worker, after looking after those whose lease or deadline passed.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use rusqlite::{OptionalExtension as _, params};
+use stent_core::{
+    FunctionName, HistoryEntry, Payload, QueueName, State, Timestamp, cancel,
+    claim::{LaneOffer, Picker},
+    defaults,
+    lease::{self, CrashLimit, LeaseTerms},
+    store::{ClaimAnswer, ClaimRequest, ClaimedTask, StolenTask},
+};
+
+use super::tasks::read;
+use crate::{error::Fault, rows, session::Session, statements::Sql};
+
+/// What a worker serves.
+struct Served<'r> {
+    functions: HashSet<&'r FunctionName>,
+    queues: Option<HashSet<&'r QueueName>>,
+}
+
+impl<'r> Served<'r> {
+    fn new(request: &'r ClaimRequest) -> Self {
+        Self {
+            functions: request.functions.iter().collect(),
+            queues: request
+                .queues
+                .as_ref()
+                .map(|queues| queues.iter().collect()),
+        }
+    }
+
+    fn includes(&self, lane: &stent_core::Lane) -> bool {
+        self.functions.contains(&lane.function)
+            && self
+                .queues
+                .as_ref()
+                .is_none_or(|queues| queues.contains(&lane.queue))
+    }
+}
+
+/// Lanes that a worker serves and that hold waiting work.
+#[derive(Default)]
+struct Waiting {
+    /// Those with work that is due.
+    due: Vec<LaneOffer<i64>>,
+    /// When the earliest work of the others becomes due.
+    next_due: Option<Timestamp>,
+}
+
+impl Session<'_> {
+    /// Leases due tasks to a worker.
+    pub(crate) fn claim(&mut self, request: &ClaimRequest) -> Result<ClaimAnswer, Fault> {
+        let now = self.now();
+        let stolen = self.take_over(request.crash_limit, now)?;
+        self.end_overdue(now)?;
+        if request.demand.limit == 0 {
+            return Ok(ClaimAnswer {
+                now,
+                tasks: Vec::new(),
+                stolen,
+                next_due: None,
+            });
+        }
+        let Waiting { due, mut next_due } = self.waiting(&Served::new(request), now)?;
+        for offer in &due {
+            let later = self.next_due_after(offer.key, now)?;
+            next_due = earliest(next_due, later);
+        }
+        let free = self.free_slots(&due)?;
+        let mut picker = Picker::new(due, free, request.demand);
+        let mut tasks = Vec::new();
+        while let Some(ask) = picker.ask() {
+            let found = self.claim_lane(ask.key, ask.at_most, &request.terms, now)?;
+            picker.answer(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            tasks.extend(found);
+        }
+        Ok(ClaimAnswer {
+            now,
+            tasks,
+            stolen,
+            next_due,
+        })
+    }
+
+    /// Takes tasks from holders whose lease ran out.
+    fn take_over(
+        &mut self,
+        crash_limit: CrashLimit,
+        now: Timestamp,
+    ) -> Result<Vec<StolenTask>, Fault> {
+        let parameters = params![now.as_micros(), defaults::SWEEP_BATCH];
+        let expired = self.list(Sql::ListLeasesThatRanOut, parameters)?;
+        let mut stolen = Vec::with_capacity(expired.len());
+        for listed in expired {
+            // What an earlier one's end led to may have changed this one.
+            let Some(stored) = self.find(listed.task.id)? else {
+                continue;
+            };
+            let State::Running { holder, .. } = &stored.task.state else {
+                continue;
+            };
+            let from = holder.clone();
+            if let Ok(transition) = lease::ran_out(stored.task.clone(), crash_limit, now) {
+                stolen.push(StolenTask {
+                    task: stored.task.id,
+                    from,
+                    crashes: transition.task.crashes.total,
+                });
+                self.apply(stored.seq, &stored.task, transition, now)?;
+            }
+        }
+        Ok(stolen)
+    }
+
+    /// Ends tasks that nobody runs and whose deadline passed.
+    fn end_overdue(&mut self, now: Timestamp) -> Result<(), Fault> {
+        let parameters = params![now.as_micros(), defaults::SWEEP_BATCH];
+        for listed in self.list(Sql::ListDeadlinesThatPassed, parameters)? {
+            let Some(stored) = self.find(listed.task.id)? else {
+                continue;
+            };
+            if let Ok(transition) = cancel::deadline_passed(stored.task.clone(), now) {
+                self.apply(stored.seq, &stored.task, transition, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips from lane to lane of those in which anything waits.
+    fn waiting(&mut self, served: &Served<'_>, now: Timestamp) -> Result<Waiting, Fault> {
+        let mut waiting = Waiting::default();
+        let statement = self.sql.get(Sql::NextDueLane)?;
+        let mut last = i64::MIN;
+        loop {
+            let next = statement
+                .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((key, due_at)) = next else {
+                return Ok(waiting);
+            };
+            last = key;
+            // A lane that is not known could not be read.
+            let Ok(lane) = self.lanes.known(key) else {
+                continue;
+            };
+            if !served.includes(lane) {
+                continue;
+            }
+            let due_at = Timestamp::from_micros(due_at);
+            if due_at <= now {
+                waiting.due.push(LaneOffer {
+                    key,
+                    lane: lane.clone(),
+                });
+            } else {
+                waiting.next_due = earliest(waiting.next_due, Some(due_at));
+            }
+        }
+    }
+
+    fn next_due_after(&mut self, lane: i64, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+        let statement = self.sql.get(Sql::NextDueAfter)?;
+        let next = statement
+            .query_row([lane, now.as_micros()], |row| row.get(0))
+            .optional()?;
+        Ok(next.map(Timestamp::from_micros))
+    }
+
+    fn free_slots(
+        &mut self,
+        offers: &[LaneOffer<i64>],
+    ) -> Result<BTreeMap<FunctionName, u32>, Fault> {
+        let functions: BTreeSet<&FunctionName> =
+            offers.iter().map(|offer| &offer.lane.function).collect();
+        let mut free = BTreeMap::new();
+        for function in functions {
+            if let Some(slots) = self.slots(function)? {
+                free.insert(function.clone(), slots.free());
+            }
+        }
+        Ok(free)
+    }
+
+    /// Leases the oldest due tasks of a lane.
+    fn claim_lane(
+        &mut self,
+        lane: i64,
+        at_most: u32,
+        terms: &LeaseTerms,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedTask>, Fault> {
+        let limited = self.limit(&self.lanes.known(lane)?.function).is_some();
+        let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let lanes = &self.lanes;
+        let statement = self.sql.get(Sql::ClaimDue)?;
+        let mut rows = statement.query([lane, now.as_micros()])?;
+        while found.len() < at_most
+            && let Some(row) = rows.next()?
+        {
+            let stored = match read(row, lanes) {
+                Ok(stored) => stored,
+                Err(error @ Fault::Row { .. }) => {
+                    tracing::warn!(%error, "a due task cannot be read and is left alone");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let Ok(transition) = lease::claim(stored.task, terms, limited, now) else {
+                continue;
+            };
+            let input = inline_input(row, stored.seq)?;
+            let seq = stored.seq;
+            let task = transition.task;
+            found.push((rows::Stored { seq, task }, input));
+        }
+        drop(rows);
+        found
+            .into_iter()
+            .map(|(stored, input)| self.claimed(stored, input))
+            .collect()
+    }
+
+    /// Saves a lease and adds what its holder needs.
+    fn claimed(
+        &mut self,
+        stored: rows::Stored,
+        input: Option<Payload>,
+    ) -> Result<ClaimedTask, Fault> {
+        self.save_claim(&stored)?;
+        let input = match input {
+            Some(input) => input,
+            None => self.large_input(stored.seq)?,
+        };
+        let history = if stored.task.operations == 0 {
+            Vec::new()
+        } else {
+            self.history(stored.seq)?
+        };
+        Ok(ClaimedTask {
+            task: stored.task,
+            input,
+            history,
+        })
+    }
+
+    fn large_input(&mut self, seq: i64) -> Result<Payload, Fault> {
+        let statement = self.sql.get(Sql::ReadLargeInput)?;
+        statement.query_row([seq], |row| {
+            Ok(rows::text(row, 0, "inputs", seq).map(Payload::from_stored))
+        })?
+    }
+
+    /// A task's whole history, with outcomes.
+    fn history(&mut self, seq: i64) -> Result<Vec<HistoryEntry>, Fault> {
+        let mut rows = self.sql.get(Sql::ReadHistory)?.query([seq])?;
+        let mut history = Vec::new();
+        while let Some(row) = rows.next()? {
+            history.push(HistoryEntry {
+                head: rows::entry(row, seq)?,
+                outcome: rows::entry_outcome(row, seq)?,
+            });
+        }
+        Ok(history)
+    }
+}
+
+/// The input that stands in the task's own row, if it does.
+fn inline_input(row: &rusqlite::Row<'_>, seq: i64) -> Result<Option<Payload>, Fault> {
+    if matches!(
+        row.get_ref(rows::TASK_COLUMNS)?,
+        rusqlite::types::ValueRef::Null
+    ) {
+        return Ok(None);
+    }
+    let text = rows::text(row, rows::TASK_COLUMNS, "tasks", seq)?;
+    Ok(Some(Payload::from_stored(text)))
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

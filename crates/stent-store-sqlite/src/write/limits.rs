@@ -1,0 +1,67 @@
+//! Slots of limited functions, counted from the tasks that hold them.
+
+use rusqlite::params;
+use stent_core::{FunctionName, LaneClass, State, limit::Slots};
+
+use crate::{
+    error::Fault,
+    rows::Stored,
+    session::{Limits, Session},
+    statements::Sql,
+};
+
+impl Session<'_> {
+    /// The slots of a function, if it is limited. The write lock of the transaction is the function's lock.
+    pub(super) fn slots(&mut self, function: &FunctionName) -> Result<Option<Slots>, Fault> {
+        let Some(limit) = self.limit(function) else {
+            return Ok(None);
+        };
+        let lanes: Vec<i64> = self.lanes_of(function, true);
+        let statement = self.sql.get(Sql::CountSlots)?;
+        let mut held: u32 = 0;
+        for lane in lanes {
+            let count: u32 = statement.query_row([lane], |row| row.get(0))?;
+            held = held.saturating_add(count);
+        }
+        Ok(Some(Slots { limit, held }))
+    }
+
+    /// The numbers of a function's lanes whose tasks hold a slot, or of those whose tasks don't.
+    fn lanes_of(&self, function: &FunctionName, holds_slot: bool) -> Vec<i64> {
+        let lanes = self
+            .lanes
+            .all()
+            .filter(|(_, lane)| lane.class.holds_slot == holds_slot && lane.function == *function);
+        let mut numbers: Vec<i64> = lanes.map(|(number, _)| number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Sets the limits of a function. If that makes it a limited one, its tasks that are leased or suspended hold a slot from now on.
+    pub(super) fn change_limits(
+        &mut self,
+        function: &FunctionName,
+        limits: Limits,
+    ) -> Result<(), Fault> {
+        let was_limited = self.limit(function).is_some();
+        self.set_limits(function.clone(), limits);
+        if was_limited || self.limit(function).is_none() {
+            return Ok(());
+        }
+        for lane in self.lanes_of(function, false) {
+            let mut tasks = self.list(Sql::ListLeased, params![lane])?;
+            tasks.extend(self.list(Sql::ListSuspended, params![lane])?);
+            for Stored { seq, task } in tasks {
+                debug_assert!(matches!(
+                    task.state,
+                    State::Running { .. } | State::Suspended { .. }
+                ));
+                let mut holding = task.clone();
+                holding.holds_slot = true;
+                debug_assert_ne!(holding.class(), LaneClass::default());
+                self.save(seq, &task, holding, None)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! What the writer's thread does within a transaction: it loads, asks the rules of `stent-core`, and saves.
+//!
+//! **Invariant:** no rule stands here. Whatever follows from a change of a task goes through [`effects`].
+
+mod admin;
+mod claim;
+mod cleanup;
+mod commit;
+mod dispatch;
+mod effects;
+mod limits;
+mod renew;
+mod signal;
+mod tasks;

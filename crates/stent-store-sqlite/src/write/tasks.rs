@@ -1,0 +1,233 @@
+//! Loading and saving tasks.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use stent_core::{Lane, Outcome, Payload, State, Task, TaskId, Timestamp, time::micros};
+
+use crate::{
+    error::Fault,
+    lanes::Lanes,
+    rows::{self, StateColumns, Stored},
+    session::Session,
+    statements::Sql,
+};
+
+/// Inputs up to this many bytes stand in their task's row. That spares a row and a read for most tasks; a longer one would make each
+/// rewriting of the row dearer than that.
+const INLINE_INPUT_BYTES: usize = 512;
+
+/// Reads a task whose lane is among those known.
+pub(super) fn read(row: &Row<'_>, lanes: &Lanes) -> Result<Stored, Fault> {
+    rows::task(row, lanes.known(rows::lane_of(row)?)?)
+}
+
+impl Session<'_> {
+    /// A task by its id.
+    pub(super) fn find(&mut self, id: TaskId) -> Result<Option<Stored>, Fault> {
+        if let Some(stored) = self.known(id) {
+            return Ok(Some(stored.clone()));
+        }
+        match self.query_task(Sql::FindRoot, id)? {
+            Some(stored) => Ok(Some(stored)),
+            None => self.query_task(Sql::FindChild, id),
+        }
+    }
+
+    /// A root task by its id.
+    pub(super) fn find_root(&mut self, id: TaskId) -> Result<Option<Stored>, Fault> {
+        match self.known(id) {
+            Some(stored) => Ok(stored.task.is_root().then(|| stored.clone())),
+            None => self.query_task(Sql::FindRoot, id),
+        }
+    }
+
+    fn query_task(&mut self, sql: Sql, id: TaskId) -> Result<Option<Stored>, Fault> {
+        let lanes = &self.lanes;
+        let statement = self.sql.get(sql)?;
+        statement
+            .query_row([&id.as_bytes()[..]], |row| Ok(read(row, lanes)))
+            .optional()?
+            .transpose()
+    }
+
+    /// Tasks that a statement lists; one that cannot be read is left out.
+    pub(super) fn list(
+        &mut self,
+        sql: Sql,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<Stored>, Fault> {
+        let lanes = &self.lanes;
+        let mut rows = self.sql.get(sql)?.query(parameters)?;
+        let mut tasks = Vec::new();
+        while let Some(row) = rows.next()? {
+            match read(row, lanes) {
+                Ok(stored) => tasks.push(stored),
+                Err(error @ Fault::Row { .. }) => {
+                    tracing::warn!(%error, "a task cannot be read and is left alone");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Makes a task; the number of its row, or `None` when its id exists.
+    pub(super) fn insert(&mut self, task: &Task, input: &Payload) -> Result<Option<i64>, Fault> {
+        let lane = self.lane_number(task.lane())?;
+        let columns = StateColumns::from(&task.state);
+        let is_inline = input.as_str().len() <= INLINE_INPUT_BYTES;
+        let is_root = task.is_root();
+        let inserted = self.execute(
+            Sql::InsertTask,
+            params![
+                &task.id.as_bytes()[..],
+                (!is_root).then(|| &task.execution.as_bytes()[..]),
+                task.parent
+                    .as_ref()
+                    .map(|parent| &parent.task.as_bytes()[..]),
+                task.parent.map(|parent| parent.position.0),
+                lane,
+                task.holds_slot,
+                columns.code,
+                columns.due_at,
+                columns.lease_expires_at,
+                columns.holder,
+                task.fence.token.0,
+                task.fence.mark.0,
+                task.timeout.map(micros),
+                task.deadline.map(Timestamp::as_micros),
+                task.queued_at.as_micros(),
+                task.created_at.as_micros(),
+                is_inline.then(|| input.as_str()),
+            ],
+        )?;
+        if inserted == 0 {
+            return Ok(None);
+        }
+        let seq = self.connection.last_insert_rowid();
+        if !is_inline {
+            self.execute(Sql::InsertInput, params![seq, input.as_str()])?;
+        }
+        if matches!(task.state, State::Running { .. }) {
+            let task = task.clone();
+            self.know(&Stored { seq, task });
+        }
+        Ok(Some(seq))
+    }
+
+    /// The number of a lane, which is made if it is new.
+    pub(super) fn lane_number(&mut self, lane: Lane) -> Result<i64, Fault> {
+        self.lanes.number(&mut self.sql, lane)
+    }
+
+    /// Keeps what a rule made of a task, with its outcome if it ended.
+    pub(super) fn save(
+        &mut self,
+        seq: i64,
+        before: &Task,
+        task: Task,
+        outcome: Option<&Outcome>,
+    ) -> Result<(), Fault> {
+        match outcome {
+            Some(outcome) => self.save_end(seq, &task, outcome)?,
+            None if goes_on(before, &task) => {
+                self.execute(
+                    Sql::GoOn,
+                    params![seq, task.commits, task.operations, task.deliveries.0],
+                )?;
+            }
+            None => self.save_all(seq, &task)?,
+        }
+        self.know(&Stored { seq, task });
+        Ok(())
+    }
+
+    fn save_end(&mut self, seq: i64, task: &Task, outcome: &Outcome) -> Result<(), Fault> {
+        let lane = self.lane_number(task.lane())?;
+        let text = outcome.stored_text();
+        self.execute(
+            Sql::End,
+            params![
+                seq,
+                lane,
+                task.state.kind().code(),
+                task.state.ended_at().map(Timestamp::as_micros),
+                task.commits,
+                task.failed_attempts,
+                task.crashes.total,
+                task.crashes.as_suspect,
+                task.operations,
+                task.deliveries.0,
+                text,
+            ],
+        )
+        .map(drop)
+    }
+
+    fn save_all(&mut self, seq: i64, task: &Task) -> Result<(), Fault> {
+        let lane = self.lane_number(task.lane())?;
+        let columns = StateColumns::from(&task.state);
+        self.execute(
+            Sql::Save,
+            params![
+                seq,
+                lane,
+                task.holds_slot,
+                columns.code,
+                columns.due_at,
+                columns.lease_expires_at,
+                columns.holder,
+                columns.ended_at,
+                task.fence.token.0,
+                task.fence.mark.0,
+                task.commits,
+                task.failed_attempts,
+                task.crashes.total,
+                task.crashes.as_suspect,
+                task.cancel_requested,
+                task.operations,
+                task.deliveries.0,
+                task.deadline.map(Timestamp::as_micros),
+                task.queued_at.as_micros(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Keeps a lease that was given on a task.
+    pub(super) fn save_claim(&mut self, stored: &Stored) -> Result<(), Fault> {
+        let task = &stored.task;
+        let lane = self.lane_number(task.lane())?;
+        let columns = StateColumns::from(&task.state);
+        self.execute(
+            Sql::Claim,
+            params![
+                stored.seq,
+                lane,
+                task.holds_slot,
+                columns.lease_expires_at,
+                columns.holder,
+                task.fence.token.0,
+                task.fence.mark.0,
+                task.commits,
+            ],
+        )?;
+        self.know(stored);
+        Ok(())
+    }
+
+    /// A task's arguments.
+    pub(super) fn input(&mut self, seq: i64) -> Result<Payload, Fault> {
+        let statement = self.sql.get(Sql::ReadInput)?;
+        statement.query_row([seq], |row| {
+            Ok(rows::text(row, 0, "inputs", seq).map(Payload::from_stored))
+        })?
+    }
+}
+
+/// Whether only that has changed which no index looks at: the holder of a lease goes on, or is given an outcome.
+fn goes_on(before: &Task, after: &Task) -> bool {
+    matches!(before.state, State::Running { .. })
+        && before.state == after.state
+        && before.class() == after.class()
+        && before.cancel_requested == after.cancel_requested
+}

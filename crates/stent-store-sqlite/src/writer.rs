@@ -1,0 +1,358 @@
+//! The one thread that writes: it takes what is waiting, commits it in one transaction, and only then answers.
+//!
+//! **Invariant:** an answer is sent after the COMMIT that it reports, or after the roll-back. A request that fails is undone alone, by its own
+//! savepoint. Whatever ends the thread, nobody waits for ever: what it has not answered is answered as unknown, and what comes later is refused.
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use stent_core::{Clock, Hint, StoreError};
+use tokio::sync::oneshot;
+
+use crate::{
+    error::{self, Failure, Fault},
+    hints::Hub,
+    queue::{Queue, Taken, Weigh},
+    session::Session,
+    statements::Sql,
+};
+
+/// Requests that may wait. A caller who finds no room waits for it.
+const QUEUED_MAX: usize = 4_096;
+/// Elements of requests in one transaction: some ten milliseconds of work, after which the first of them has waited long enough.
+const BATCH_ELEMENTS: usize = 2_048;
+/// How often the file is looked at for other processes' writes, while someone listens and nothing is to be written:
+/// one look costs two system calls.
+const WATCH_INTERVAL: Duration = Duration::from_millis(4);
+
+/// A request on its way through a transaction.
+trait Request: Send {
+    /// Does it, within a transaction; says whether it succeeded.
+    fn run(&mut self, session: &mut Session<'_>) -> bool;
+    /// Says that what it did was undone, or never done, because of a failure.
+    fn fail(&mut self, failure: &Failure, at_commit: bool);
+    /// Sends the answer.
+    fn answer(self: Box<Self>);
+}
+
+/// A request in the queue.
+struct Queued {
+    request: Box<dyn Request>,
+    elements: usize,
+}
+
+impl fmt::Debug for Queued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Queued({} elements)", self.elements)
+    }
+}
+
+impl Weigh for Queued {
+    fn weight(&self) -> usize {
+        self.elements
+    }
+}
+
+struct Call<T, F> {
+    operation: &'static str,
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Request for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Session<'_>) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, session: &mut Session<'_>) -> bool {
+        let Some(work) = self.work.take() else {
+            return true;
+        };
+        let result = work(session).map_err(|fault| fault.into_store_error(self.operation));
+        let succeeded = result.is_ok();
+        self.result = Some(result);
+        succeeded
+    }
+
+    fn fail(&mut self, failure: &Failure, at_commit: bool) {
+        // A request that had failed by itself keeps its own error.
+        if matches!(self.result, None | Some(Ok(_))) {
+            self.work = None;
+            self.result = Some(Err(if at_commit {
+                failure.at_commit(self.operation)
+            } else {
+                failure.rolled_back(self.operation)
+            }));
+        }
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // A caller who has gone does not want it.
+            drop(self.reply.send(result));
+        }
+    }
+}
+
+/// Counts of what the writer did.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) commits: AtomicU64,
+    pub(crate) requests: AtomicU64,
+}
+
+/// The way to the writer's thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Arc<Queue<Queued>>,
+    counts: Arc<Counts>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread on its connection.
+    pub(crate) fn start(
+        connection: Connection,
+        clock: Arc<dyn Clock>,
+        hub: Arc<Hub>,
+    ) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(QUEUED_MAX));
+        let counts = Arc::new(Counts::default());
+        let work = Thread {
+            queue: Arc::clone(&queue),
+            counts: Arc::clone(&counts),
+            hub,
+        };
+        let thread = std::thread::Builder::new()
+            .name("stent-sqlite-writer".into())
+            .spawn(move || work.serve(&connection, clock))?;
+        Ok(Self {
+            queue,
+            counts,
+            thread: Some(thread),
+        })
+    }
+
+    /// Has something done in a transaction, and waits until it is committed. Dropping the future leaves it done as a whole, or not at all.
+    pub(crate) async fn write<T, F>(
+        &self,
+        operation: &'static str,
+        elements: usize,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Session<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let queued = Queued {
+            request: Box::new(Call {
+                operation,
+                work: Some(work),
+                result: None,
+                reply,
+            }),
+            elements,
+        };
+        if self.queue.put(queued).await.is_err() {
+            return Err(error::closed(operation));
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err(error::unanswered(operation)))
+    }
+
+    /// Makes the thread look whether anyone listens.
+    pub(crate) fn wake(&self) {
+        self.queue.wake();
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until everything that was accepted is committed.
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes had panicked");
+        }
+    }
+}
+
+struct Thread {
+    queue: Arc<Queue<Queued>>,
+    counts: Arc<Counts>,
+    hub: Arc<Hub>,
+}
+
+impl Drop for Thread {
+    /// Also when it panics: whoever waits is told, by the loss of the other end of its channel.
+    fn drop(&mut self) {
+        self.queue.abandon();
+        self.hub.close();
+    }
+}
+
+impl Thread {
+    fn serve(self, connection: &Connection, clock: Arc<dyn Clock>) {
+        let mut session = match Session::new(connection, clock) {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::error!(%error, "the thread that writes could not begin");
+                return;
+            }
+        };
+        let mut batch = Vec::new();
+        loop {
+            let patience = self.hub.is_heard().then_some(WATCH_INTERVAL);
+            match self.queue.take(BATCH_ELEMENTS, patience, &mut batch) {
+                Taken::Some => self.transact(&mut session, &mut batch),
+                Taken::Nothing => self.watch(&mut session),
+                Taken::Closed => return,
+            }
+        }
+    }
+
+    /// Tells those who listen when another process has written.
+    fn watch(&self, session: &mut Session<'_>) {
+        match session.foreign_writes() {
+            Ok(true) => self.hub.tell(&mut vec![Hint::Anything]),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "cannot look for other processes' writes"),
+        }
+    }
+
+    /// Does a batch in one transaction, or in several if SQLite undoes one as a whole.
+    fn transact(&self, session: &mut Session<'_>, batch: &mut Vec<Queued>) {
+        while !batch.is_empty() {
+            let noted = session.hints_noted();
+            let done = self.run(session, batch);
+            let hints = match done {
+                Ok(()) => session.take_hints(),
+                Err(_) => {
+                    session.drop_hints(noted);
+                    Vec::new()
+                }
+            };
+            let finished = match done {
+                Ok(()) | Err(Undone { ran: None }) => batch.len(),
+                Err(Undone { ran: Some(ran) }) => ran,
+            };
+            for queued in batch.drain(..finished) {
+                queued.request.answer();
+            }
+            let mut hints = hints;
+            self.hub.tell(&mut hints);
+        }
+    }
+
+    /// Runs a batch and commits it. On failure the requests that ran know it.
+    fn run(&self, session: &mut Session<'_>, batch: &mut [Queued]) -> Result<(), Undone> {
+        let begun = session
+            .sql
+            .run(Sql::Begin)
+            .map_err(Fault::from)
+            .and_then(|()| session.refresh(self.hub.is_heard()));
+        if let Err(fault) = begun {
+            undo(session);
+            fail(batch, &failure(&fault), false);
+            return Err(Undone { ran: None });
+        }
+        let alone = batch.len() == 1;
+        for ran in 0..batch.len() {
+            if let Err(failure) = run_one(session, &mut batch[ran], alone) {
+                // SQLite undid the whole transaction, as on a full disk. Whatever ran in it is gone; the rest begins anew.
+                undo(session);
+                fail(&mut batch[..=ran], &failure, false);
+                return Err(Undone { ran: Some(ran + 1) });
+            }
+        }
+        match session.sql.run(Sql::Commit) {
+            Ok(()) => {
+                self.counts.commits.fetch_add(1, Ordering::Relaxed);
+                let requests = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+                self.counts.requests.fetch_add(requests, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                undo(session);
+                fail(batch, &Failure::from(&error), true);
+                Err(Undone { ran: None })
+            }
+        }
+    }
+}
+
+/// A transaction was undone; this many requests had been run in it, or all are answered.
+struct Undone {
+    ran: Option<usize>,
+}
+
+/// Runs one request between savepoints, unless it is alone in its transaction. Fails when the whole transaction is undone.
+fn run_one(session: &mut Session<'_>, queued: &mut Queued, alone: bool) -> Result<(), Failure> {
+    let noted = session.hints_noted();
+    if !alone {
+        savepoint(session, &[Sql::OpenSavepoint])?;
+    }
+    if queued.request.run(session) {
+        return if alone {
+            Ok(())
+        } else {
+            savepoint(session, &[Sql::ReleaseSavepoint])
+        };
+    }
+    session.drop_hints(noted);
+    session.forget();
+    if alone || session.connection.is_autocommit() {
+        return Err(Failure::undone());
+    }
+    savepoint(session, &[Sql::RollBackToSavepoint, Sql::ReleaseSavepoint])?;
+    session.load().map_err(|fault| failure(&fault))
+}
+
+fn savepoint(session: &mut Session<'_>, statements: &[Sql]) -> Result<(), Failure> {
+    for &statement in statements {
+        session
+            .sql
+            .run(statement)
+            .map_err(|error| Failure::from(&error))?;
+    }
+    Ok(())
+}
+
+/// Undoes the transaction, if there is one, and what is known of it.
+fn undo(session: &mut Session<'_>) {
+    session.forget();
+    if !session.connection.is_autocommit()
+        && let Err(error) = session.sql.run(Sql::RollBack)
+    {
+        tracing::warn!(%error, "a transaction could not be rolled back");
+    }
+}
+
+fn fail(batch: &mut [Queued], failure: &Failure, at_commit: bool) {
+    for queued in batch {
+        queued.request.fail(failure, at_commit);
+    }
+}
+
+fn failure(fault: &Fault) -> Failure {
+    match fault {
+        Fault::Sqlite(error) => Failure::from(error),
+        Fault::Row { .. } => Failure::unreadable(fault),
+    }
+}
