@@ -49,7 +49,8 @@ pub enum Effect {
         /// The call.
         position: CallPosition,
     },
-    /// Apply [`crate::cancel::request`] to every task below it that is not terminal.
+    /// Apply [`crate::cancel::request`] to every child of it that is not terminal, in the order of their making, each with all that follows
+    /// from it before the next.
     CancelDescendants,
     /// Forget the signals that it waited for; those that it has not received stay for others.
     DropSignalWaits,

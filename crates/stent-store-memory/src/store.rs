@@ -1,0 +1,175 @@
+//! The store: a lock around the tables, and the clock.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use stent_core::{
+    Clock, ExecutionId, Hint, Store, StoreError, Timestamp,
+    defaults::BATCH_MAX,
+    signal::SignalAnswer,
+    store::{
+        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
+        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
+        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
+        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, TaskHistory, TaskPage,
+        TaskQuery, WorkerRecord,
+    },
+};
+
+use crate::{clock::SystemClock, dispatch, hints::Hub, tables::Tables};
+
+/// Keeps executions in the memory of this process, as long as it lives.
+///
+/// It answers at once: no call waits for anything but the lock, under which no call waits.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    tables: Mutex<Tables>,
+    hub: Arc<Hub>,
+}
+
+/// One request at work: the tables, the store's time, and what is to be told afterwards.
+pub(crate) struct Transaction<'t> {
+    pub(crate) tables: &'t mut Tables,
+    pub(crate) now: Timestamp,
+    pub(crate) hints: Vec<Hint>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store that goes by the machine's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty store that goes by a clock of the caller's, such as one that a test moves.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            tables: Mutex::default(),
+            hub: Arc::default(),
+        }
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
+        self.tables.lock().map_err(|_| StoreError::Final {
+            what: "the memory store is unusable since a panic interrupted one of its requests; make a new one".into(),
+            source: None,
+        })
+    }
+
+    /// Does a request that changes something, then tells those who listen.
+    fn write<T>(&self, request: impl FnOnce(&mut Transaction<'_>) -> T) -> Result<T, StoreError> {
+        let mut tables = self.lock()?;
+        let mut transaction = Transaction {
+            now: self.clock.now(),
+            tables: &mut tables,
+            hints: Vec::new(),
+        };
+        let answer = request(&mut transaction);
+        let hints = transaction.hints;
+        drop(tables);
+        self.hub.tell(&hints);
+        Ok(answer)
+    }
+
+    fn read<T>(&self, request: impl FnOnce(&Tables) -> T) -> Result<T, StoreError> {
+        Ok(request(&*self.lock()?))
+    }
+}
+
+/// Refuses a request of more elements than fit one transaction.
+fn check_batch(what: &str, elements: usize) -> Result<(), StoreError> {
+    if elements <= BATCH_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Refused {
+        what: format!("a request has {elements} {what}; at most {BATCH_MAX} are allowed: split it"),
+    })
+}
+
+#[async_trait::async_trait]
+impl Store for MemoryStore {
+    async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
+        check_batch("executions", request.executions.len())?;
+        dispatch::check(&request)?;
+        self.write(|transaction| transaction.dispatch(request))
+    }
+
+    async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
+        check_batch("functions", request.functions.len())?;
+        self.write(|transaction| transaction.declare(request))
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
+        self.write(|transaction| transaction.claim(&request))
+    }
+
+    async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
+        check_batch("commits", request.commits.len())?;
+        self.write(|transaction| transaction.commit(request))
+    }
+
+    async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
+        check_batch("leases", request.leases.len())?;
+        self.write(|transaction| transaction.renew(request))
+    }
+
+    async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
+        check_batch("signals", request.signals.len())?;
+        self.write(|transaction| transaction.signal(request))
+    }
+
+    async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
+        check_batch("executions", executions.len())?;
+        self.write(|transaction| transaction.cancel(&executions))
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        executions: Vec<ExecutionId>,
+    ) -> Result<Vec<ReplayAnswer>, StoreError> {
+        check_batch("executions", executions.len())?;
+        self.write(|transaction| transaction.replay_dead_letters(&executions))
+    }
+
+    async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError> {
+        self.write(|transaction| transaction.set_limit(request))
+    }
+
+    async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
+        self.write(|transaction| transaction.clean_up(&request))
+    }
+
+    async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
+        check_batch("tasks", requests.len())?;
+        self.read(|tables| requests.iter().map(|one| tables.history(*one)).collect())
+    }
+
+    async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        self.read(|tables| tables.executions(&query))
+    }
+
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
+        self.read(|tables| tables.tasks(&query))
+    }
+
+    async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
+        self.read(Tables::functions)
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        let now = self.clock.now();
+        self.read(|tables| tables.workers(now))
+    }
+
+    fn hints(&self) -> HintStream {
+        Box::pin(self.hub.listen())
+    }
+}
