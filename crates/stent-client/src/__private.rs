@@ -3,10 +3,11 @@
 use std::{any::TypeId, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
-use stent_core::{Failure, FailureKind, FunctionName, Payload, Priority, QueueName};
+use stent_core::{FailureKind, FunctionName, Priority, QueueName};
 
 pub use std::sync::LazyLock;
 pub use stent_core::{
+    Failure, Payload,
     limit::{Limit, WhileWaiting},
     retry::RetryPolicy,
 };
@@ -57,11 +58,13 @@ impl<E: Into<BoxError>> ReturnsError for E {
 /// Compiles for what can be an argument.
 pub const fn assert_argument<T: Serialize + DeserializeOwned + Send + 'static>() {}
 
-/// Compiles for what can be a result.
-pub const fn assert_output<T: Serialize + DeserializeOwned + Send + 'static>() {}
-
-/// Compiles for what can be an error.
-pub const fn assert_error<E: ReturnsError>() {}
+/// Compiles for what can be returned.
+pub const fn assert_returns<R: Returns>()
+where
+    R::Output: Serialize + DeserializeOwned + Send + 'static,
+    R::Error: ReturnsError,
+{
+}
 
 /// Compiles for what can be a worker's state.
 pub const fn assert_state<T: Send + Sync + 'static>() {}

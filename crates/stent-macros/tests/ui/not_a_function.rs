@@ -1,0 +1,4 @@
+#[stent::durable]
+struct Charge;
+
+fn main() {}

@@ -1,0 +1,241 @@
+//! Indexes a folder, durably: the main job of Stent, on a real folder of files.
+//!
+//! ```text
+//! cargo run --example quickstart                   # this repository
+//! cargo run --example quickstart -- ~/Documents    # any folder
+//! cargo run --example quickstart -- --help
+//! ```
+//!
+//! `index_folder` lists the files ([`files`]), has each measured by a child task of its own (`measure_file`: four at once, over all
+//! processes), and writes a report ([`report`]). Kill it at any moment, by `kill -9` too, and start it again: it goes on where it stopped, and
+//! the report says how many files were done before and after. Start it a second time while it runs, and both share the work.
+//!
+//! A file that cannot be read, or vanishes, fails alone, and the report says why. Links are not followed; `.git` and `target` are left out.
+//!
+//! Where the state lies: a folder of your data folder (`~/.local/share/stent-quickstart`), one for each indexed folder, with the database and
+//! the report. Nothing is written to the indexed folder, for two reasons: it is not ours, and a program that opens and closes an SQLite file by
+//! any other way than SQLite drops the locks that its own process holds on it. So a database that lies in the folder all the same is
+//! recognised, by device and inode, and not opened.
+
+mod files;
+mod report;
+mod screen;
+mod state;
+
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Parser;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use serde::{Deserialize, Serialize};
+use stent::prelude::*;
+
+use crate::{
+    files::{Listing, Own, Problem},
+    report::{Index, Measured, Start, Summary},
+    screen::Screen,
+};
+
+/// A body's listing is one payload; paths of as many files as one execution may call tasks for fit in.
+const PAYLOAD_LIMIT: usize = 64 << 20;
+/// Files of one index: an execution records 100,000 operations at most, and some are not files.
+const FILES_MAX: usize = 99_000;
+
+/// Indexes a folder durably: killed at any moment and started again, it goes on where it stopped.
+#[derive(Debug, Parser)]
+#[command(name = "quickstart")]
+pub struct Options {
+    /// The folder to index; by default this repository
+    #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), hide_default_value = true)]
+    folder: PathBuf,
+    /// Where the report goes; by default beside the database
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// The database; by default one for each folder, in your data folder
+    #[arg(long, value_name = "FILE")]
+    database: Option<PathBuf>,
+    /// How long the work of a killed process waits before another one takes it over
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = humantime::parse_duration)]
+    lease: Duration,
+}
+
+/// What is indexed, and where the report goes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    folder: PathBuf,
+    report: PathBuf,
+    own: Own,
+    /// The start that asked for it.
+    by: Start,
+}
+
+/// The main job. Everything that it awaits is recorded: begun again after a crash, it sees the same listing and the same outcomes, and only
+/// what is missing is done.
+#[durable]
+async fn index_folder(
+    request: Request,
+    #[state] screen: Arc<Screen>,
+    #[state] start: Arc<Start>,
+) -> stent::Result<Summary> {
+    let folder = &request.folder;
+    let listing = list_files(folder.clone(), request.own).await?;
+    let total = listing.files.len();
+
+    // The calls are made here, in the order of the listing. Each waits for its turn; the outcomes come as they are recorded.
+    let calls = measure_file.map(listing.files.iter().map(|file| folder.join(file)));
+    let mut measuring: FuturesUnordered<_> = listing
+        .files
+        .iter()
+        .zip(calls)
+        .map(|(file, call)| async move { (file.as_str(), call.await) })
+        .collect();
+    let mut files = Vec::with_capacity(total);
+    let mut problems = listing.problems;
+    screen.progress(0, total);
+    while let Some((file, outcome)) = measuring.next().await {
+        match outcome {
+            Ok(measured) => files.push((file, measured)),
+            Err(error) => problems.push(problem(file, &error)),
+        }
+        screen.progress(files.len() + problems.len(), total);
+    }
+
+    files.sort_unstable_by_key(|(file, _)| *file);
+    problems.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let index = Index {
+        folder,
+        files,
+        problems,
+        skipped: &listing.skipped,
+        links: listing.links,
+    };
+    let starts = [request.by, *start];
+    stent::step("write-report", || async move { index.write(&request.report, &starts) }).await
+}
+
+/// Lists a folder on a thread that may block.
+#[durable(blocking)]
+fn list_files(folder: PathBuf, own: Own) -> stent::Result<Listing> {
+    let listing = files::list(&folder, &own).map_err(|error| at(&folder, error))?;
+    match listing.files.len() {
+        0..=FILES_MAX => Ok(listing),
+        files => Err(stent::fatal(format!(
+            "`{}` holds {files} files; {FILES_MAX} are the most for one index: index its parts",
+            folder.display()
+        ))),
+    }
+}
+
+/// Measures one file. Four at once are enough to keep a disk busy, however many processes share the work.
+#[durable(
+    blocking,
+    max_concurrent = 4,
+    retry(max_attempts = 3, initial_delay = "200ms", when = may_pass)
+)]
+fn measure_file(file: PathBuf, #[state] start: Arc<Start>) -> io::Result<Measured> {
+    let measures = files::measure(&file, stent::is_cancelled)?;
+    Ok(Measured { measures, by: *start })
+}
+
+/// Whether reading a file again may help: not if it is gone or closed to us.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
+    !matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | InvalidInput)
+}
+
+fn at(path: &Path, error: io::Error) -> stent::Error {
+    stent::Error::other(format!("cannot read `{}`: {error}", path.display()))
+}
+
+/// Why a file is not in the index: what its function said, without who called it.
+fn problem(file: &str, error: &stent::Error) -> Problem {
+    let reason = error.failure().map_or_else(|| error.to_string(), ToString::to_string);
+    Problem { path: file.to_owned(), reason }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let screen = Arc::new(Screen::new());
+    let result = index(Options::parse(), &screen).await;
+    screen.finish();
+    match result {
+        Ok(Some(summary)) => {
+            print_summary(&screen, &summary);
+            ExitCode::SUCCESS
+        }
+        Ok(None) => {
+            screen.say("interrupted; start it again, and it goes on from here");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            print_error(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Makes an index, or goes on with the one that is not finished. `None` when Ctrl-C came first.
+async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>, Box<dyn Error>> {
+    let places = state::Places::find(&options)?;
+    let start = Start::now();
+    let stent = Stent::open(&places.url()).await?;
+    let request = Request {
+        folder: places.folder.clone(),
+        report: places.report.clone(),
+        own: Own::new(&places.database, &places.report),
+        by: start,
+    };
+    let execution = state::find_or_dispatch(&stent, &places, index_folder(request), screen).await?;
+    let worker = stent
+        .worker()
+        .register(functions![index_folder, list_files, measure_file])
+        .state(Arc::clone(screen))
+        .state(Arc::new(start))
+        .name(format!("process {}", start.process))
+        .lease_duration(options.lease)
+        // Killing it is what it is for: no number of crashes makes a dead letter.
+        .crash_limit(u32::MAX)
+        .payload_limit(PAYLOAD_LIMIT)
+        .drain_grace(Duration::from_secs(1))
+        .start()
+        .await?;
+    let result = tokio::select! {
+        biased;
+        result = execution.result() => Some(result?),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
+    };
+    // Leases are given back, so that the next start goes on at once.
+    worker.drain().await;
+    Ok(result)
+}
+
+fn print_summary(screen: &Screen, summary: &Summary) {
+    screen.say(&format!(
+        "{} files: {}, {} lines, {} words",
+        summary.files,
+        indicatif::HumanBytes(summary.bytes),
+        indicatif::HumanCount(summary.lines),
+        indicatif::HumanCount(summary.words),
+    ));
+    if summary.problems > 0 {
+        screen.say(&format!("{} could not be indexed; the report says why", summary.problems));
+    }
+    screen.say(&summary.restarts());
+    screen.say(&format!("report: {}", summary.report.display()));
+}
+
+#[expect(clippy::print_stderr, reason = "an example talks to people")]
+fn print_error(error: &dyn Error) {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+}

@@ -1,0 +1,85 @@
+//! What is shown while the index is made: a progress bar on a terminal, plain lines elsewhere.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Plain lines that say how far the work is, at most.
+const PLAIN_LINES: usize = 20;
+
+/// Shows people what goes on.
+#[derive(Debug)]
+pub struct Screen {
+    bar: Option<ProgressBar>,
+    /// How much was said in plain lines.
+    said: AtomicUsize,
+}
+
+impl Screen {
+    /// Draws a bar if people watch.
+    pub fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style("{spinner} {msg}"));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self {
+            bar,
+            said: AtomicUsize::new(0),
+        }
+    }
+
+    /// Says something for good.
+    #[expect(clippy::print_stdout, reason = "an example talks to people")]
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
+    /// Says what is waited for, for now.
+    pub fn waiting(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None => self.say(text),
+        }
+    }
+
+    /// Shows how many files are done.
+    pub fn progress(&self, done: usize, total: usize) {
+        if let Some(bar) = &self.bar {
+            if bar.length().is_none() {
+                bar.set_style(style(
+                    "{spinner} [{elapsed_precise}] [{wide_bar}] {human_pos}/{human_len} files, {eta} left",
+                ));
+                bar.set_length(total as u64);
+            }
+            bar.set_position(done as u64);
+            return;
+        }
+        // A body that is run anew counts again what it had counted; only what is more is said.
+        let part = done * PLAIN_LINES / total.max(1);
+        if done > 0 && self.said.fetch_max(part, Ordering::Relaxed) < part {
+            self.say(&format!("{done} of {total} files are done"));
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

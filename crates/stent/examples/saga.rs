@@ -1,0 +1,94 @@
+//! A saga: a trip is booked in three steps, and what was booked is undone, last first, when one of them fails.
+//!
+//! ```text
+//! cargo run --example saga [DATABASE]
+//! ```
+//!
+//! There is no machinery for it: an error is a value, and what was done is a list. That both survive crashes is what makes it a saga: killed
+//! after the hotel was booked, `book_trip` goes on with the car; killed while it undoes, it goes on undoing.
+
+use std::error::Error;
+
+use serde::{Deserialize, Serialize};
+use stent::prelude::*;
+
+/// What is booked for one trip.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Part {
+    Flight,
+    Hotel,
+    Car,
+}
+
+/// A booking, as the one who took it knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Booking {
+    part: Part,
+    number: String,
+}
+
+/// Books all parts of a trip, or none.
+#[durable]
+async fn book_trip(city: String) -> stent::Result<Vec<Booking>> {
+    let mut booked = Vec::new();
+    for part in [Part::Flight, Part::Hotel, Part::Car] {
+        match book(part, city.clone()).await {
+            Ok(booking) => booked.push(booking),
+            Err(error) => {
+                for booking in booked.into_iter().rev() {
+                    undo(booking).await?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(booked)
+}
+
+/// Books one part. A service that is down is asked again; one that has nothing is not.
+#[durable(retry(max_attempts = 3, initial_delay = "20ms"))]
+async fn book(part: Part, city: String) -> stent::Result<Booking> {
+    if matches!(part, Part::Car) && city == "Venice" {
+        return Err(stent::fatal("there are no cars in Venice"));
+    }
+    // The same number again if this body is begun again: the other side sees one booking.
+    let booking = Booking { part, number: stent::uuid()?.simple().to_string()[..8].to_owned() };
+    say(&format!("  booked {part:?}: {}", booking.number));
+    Ok(booking)
+}
+
+/// Undoes a booking. It must not give up: the customer would pay for what is of no use.
+#[durable(retry(max_attempts = 1_000, max_delay = "1h"))]
+async fn undo(booking: Booking) -> stent::Result<()> {
+    say(&format!("  undid {:?}: {}", booking.part, booking.number));
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let database = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| folder.path().join("trips.db").display().to_string());
+    let stent = Stent::open(&format!("sqlite:{database}")).await?;
+    let worker = stent.worker().register(functions![book_trip, book, undo]).start().await?;
+    for city in ["Lisbon", "Venice"] {
+        say(&format!("a trip to {city}"));
+        match stent.run(book_trip(city.to_owned())).await {
+            Ok(bookings) => say(&format!("  all {} parts are booked", bookings.len())),
+            Err(error) => say(&format!("  no trip: {}", reason(&error))),
+        }
+    }
+    worker.drain().await;
+    Ok(())
+}
+
+/// What is at the root of an error.
+fn reason(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), reason)
+}
+
+#[expect(clippy::print_stdout, reason = "an example talks to people")]
+fn say(what: &str) {
+    println!("{what}");
+}

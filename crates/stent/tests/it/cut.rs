@@ -1,0 +1,130 @@
+//! A worker's connection to its store that is cut at the n-th commit: before it, or after it was applied and before its answer.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use async_trait::async_trait;
+use stent::store::*;
+
+/// When the connection is cut for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Before(u32),
+    After(u32),
+}
+
+#[derive(Debug)]
+pub(crate) struct CutStore {
+    store: Arc<dyn Store>,
+    cut: Cut,
+    commits: AtomicU32,
+}
+
+impl CutStore {
+    pub(crate) fn new(store: Arc<dyn Store>, cut: Cut) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            cut,
+            commits: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether the cut was reached.
+    pub(crate) fn is_cut(&self) -> bool {
+        let commits = self.commits.load(Ordering::SeqCst);
+        match self.cut {
+            Cut::Before(n) | Cut::After(n) => commits >= n,
+        }
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.is_cut() { Err(gone()) } else { Ok(()) }
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Retryable {
+        what: "the connection was cut".to_owned(),
+        source: None,
+    }
+}
+
+#[async_trait]
+impl Store for CutStore {
+    async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
+        self.check()?;
+        self.store.dispatch(request).await
+    }
+    async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
+        self.check()?;
+        self.store.declare(request).await
+    }
+    async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
+        self.check()?;
+        self.store.claim(request).await
+    }
+    async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
+        self.check()?;
+        let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.cut {
+            Cut::Before(n) if n == number => Err(gone()),
+            Cut::After(n) if n == number => {
+                self.store.commit(request).await?;
+                Err(gone())
+            }
+            Cut::Before(_) | Cut::After(_) => self.store.commit(request).await,
+        }
+    }
+    async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
+        self.check()?;
+        self.store.renew(request).await
+    }
+    async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
+        self.check()?;
+        self.store.signal(request).await
+    }
+    async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
+        self.check()?;
+        self.store.cancel(executions).await
+    }
+    async fn replay_dead_letters(
+        &self,
+        executions: Vec<ExecutionId>,
+    ) -> Result<Vec<ReplayAnswer>, StoreError> {
+        self.check()?;
+        self.store.replay_dead_letters(executions).await
+    }
+    async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError> {
+        self.check()?;
+        self.store.set_limit(request).await
+    }
+    async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
+        self.check()?;
+        self.store.clean_up(request).await
+    }
+    async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
+        self.check()?;
+        self.store.history(requests).await
+    }
+    async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        self.check()?;
+        self.store.executions(query).await
+    }
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
+        self.check()?;
+        self.store.tasks(query).await
+    }
+    async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
+        self.check()?;
+        self.store.functions().await
+    }
+    async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        self.check()?;
+        self.store.workers().await
+    }
+    fn hints(&self) -> HintStream {
+        self.store.hints()
+    }
+}

@@ -1,0 +1,196 @@
+//! Waiting: durable sleeps, signals, children, and what it costs.
+
+use std::time::Duration;
+
+use stent::{prelude::*, store::StateKind};
+
+use crate::support::{World, eventually};
+
+#[durable]
+async fn sleeps_thirty_days() -> stent::Result<u64> {
+    let before = stent::now()?;
+    stent::sleep(Duration::from_secs(30 * 86_400)).await?;
+    Ok(stent::now()?.since(before).as_secs())
+}
+
+#[durable]
+async fn approval() -> stent::Result<String> {
+    stent::signal("approval").await
+}
+
+#[durable]
+async fn two_in_order() -> stent::Result<(u32, u32)> {
+    let first = stent::signal("number").await?;
+    let second = stent::signal("number").await?;
+    Ok((first, second))
+}
+
+#[durable]
+async fn gives_up() -> stent::Result<Option<u32>> {
+    match stent::signal("never")
+        .timeout(Duration::from_secs(60))
+        .await
+    {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_timeout() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[durable]
+async fn abandons_then_asks_again() -> stent::Result<u32> {
+    tokio::select! {
+        biased;
+        got = stent::signal::<u32>("late") => got,
+        slept = stent::sleep(Duration::from_secs(10)) => {
+            slept?;
+            stent::signal("late").await
+        }
+    }
+}
+
+fn all() -> Vec<&'static stent::FunctionDefinition> {
+    functions![
+        sleeps_thirty_days,
+        approval,
+        two_in_order,
+        gives_up,
+        abandons_then_asks_again
+    ]
+    .into()
+}
+
+async fn state_of(world: &World, id: stent::ExecutionId) -> StateKind {
+    let query = stent::store::ExecutionQuery {
+        ids: Some(vec![id]),
+        ..Default::default()
+    };
+    let page = world.stent.executions(query).await.unwrap();
+    page.executions[0].root.task.state.kind()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_of_thirty_days_takes_thirty_days_and_no_memory() {
+    let world = World::new();
+    let worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    let handle = world.stent.dispatch(sleeps_thirty_days()).await.unwrap();
+    eventually("it is suspended at once", async || {
+        state_of(&world, handle.id()).await == StateKind::Suspended
+    })
+    .await;
+    assert!(world.elapsed() < Duration::from_secs(1));
+    assert_eq!(worker.leased(), 0);
+    let slept = handle.result().await.unwrap();
+    assert!((30 * 86_400..30 * 86_400 + 5).contains(&slept), "{slept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_reaches_a_task_that_waits_in_memory() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    let handle = world.stent.dispatch(approval()).await.unwrap();
+    eventually("it runs", async || {
+        state_of(&world, handle.id()).await == StateKind::Running
+    })
+    .await;
+    handle.signal("approval", &"yes").await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), "yes");
+    assert!(world.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_wakes_a_suspended_task() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    let handle = world.stent.dispatch(approval()).await.unwrap();
+    eventually("it is suspended", async || {
+        state_of(&world, handle.id()).await == StateKind::Suspended
+    })
+    .await;
+    let waited = world.elapsed();
+    assert!(
+        waited >= Duration::from_secs(5) && waited < Duration::from_secs(7),
+        "{waited:?}"
+    );
+    handle.signal("approval", &"yes").await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), "yes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn signals_that_come_before_anyone_waits_are_kept_in_their_order() {
+    let world = World::new();
+    let handle = world.stent.dispatch(two_in_order()).await.unwrap();
+    handle.signal("number", &1).await.unwrap();
+    handle.signal("number", &2).await.unwrap();
+    let _worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(handle.result().await.unwrap(), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_signal_ends_at_its_timeout() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(world.stent.run(gives_up()).await.unwrap(), None);
+    assert!(
+        world.elapsed() >= Duration::from_secs(60) && world.elapsed() < Duration::from_secs(62)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_after_an_abandoned_wait_goes_to_the_next_that_asks() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    let handle = world
+        .stent
+        .dispatch(abandons_then_asks_again())
+        .await
+        .unwrap();
+    world.pass(Duration::from_secs(20)).await;
+    handle.signal("late", &9).await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_to_what_has_ended_is_refused() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(all())
+        .start()
+        .await
+        .unwrap();
+    let handle = world.stent.dispatch(gives_up()).await.unwrap();
+    handle.result().await.unwrap();
+    let error = handle.signal("never", &1).await.unwrap_err().to_string();
+    assert!(error.contains("completed"), "{error}");
+}
