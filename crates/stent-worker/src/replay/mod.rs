@@ -40,6 +40,8 @@ pub(crate) struct Replay {
     next_keyed: CallPosition,
     /// The newest outcome that the body has been given.
     delivered: Ordinal,
+    /// The newest ordinal without a gap before it.
+    known: Ordinal,
     /// Outcomes that have a place and were not delivered yet.
     placed: BTreeMap<Ordinal, CallPosition>,
     /// Outcomes of steps and fired waits that have no place yet, in the order in which they came.
@@ -68,6 +70,7 @@ impl Replay {
             next_position: CallPosition::FIRST,
             next_keyed: CallPosition(FIRST_KEYED),
             delivered: Ordinal::NONE,
+            known: Ordinal::NONE,
             placed: BTreeMap::new(),
             unplaced: Vec::new(),
             asks: Vec::new(),
@@ -95,7 +98,7 @@ impl Replay {
         }
         let ordinal = head.resolved.and_then(|resolved| resolved.ordinal);
         if let Some(ordinal) = ordinal {
-            self.placed.insert(ordinal, head.position);
+            self.put(ordinal, head.position);
         }
         self.add(
             head.position,
@@ -376,7 +379,7 @@ impl Replay {
             }
         });
         if ordinal > self.delivered {
-            self.placed.insert(ordinal, position);
+            self.put(ordinal, position);
         }
     }
 
@@ -422,7 +425,7 @@ impl Replay {
             slot.outcome = Some(outcome);
             slot.progress = Progress::Nothing;
         });
-        self.placed.insert(ordinal, position);
+        self.put(ordinal, position);
         self.assumed.push(Assumed { position, ordinal });
         ordinal
     }
@@ -435,12 +438,15 @@ impl Replay {
     }
 
     /// The newest ordinal without a gap before it: what to ask the store for more after.
-    pub(crate) fn known_without_gap(&self) -> Ordinal {
-        let mut known = self.delivered;
-        while self.placed.contains_key(&known.next()) {
-            known = known.next();
+    pub(crate) const fn known_without_gap(&self) -> Ordinal {
+        self.known
+    }
+
+    fn put(&mut self, ordinal: Ordinal, position: CallPosition) {
+        self.placed.insert(ordinal, position);
+        while self.placed.contains_key(&self.known.next()) {
+            self.known = self.known.next();
         }
-        known
     }
 
     pub(crate) const fn delivered(&self) -> Ordinal {
@@ -480,11 +486,14 @@ impl Replay {
 
     /// Finds a place for what ended here: at once when nothing can come between, else wherever the store puts it.
     fn place_what_ended_here(&mut self) {
+        if self.unplaced.is_empty() {
+            return;
+        }
         let run_ahead = self.may_run_ahead() && self.known_without_gap() == self.newest();
         for position in std::mem::take(&mut self.unplaced) {
             let place = if run_ahead {
                 let ordinal = self.newest().next();
-                self.placed.insert(ordinal, position);
+                self.put(ordinal, position);
                 Place::Exactly(ordinal)
             } else {
                 self.awaiting_place.insert(position);
