@@ -14,7 +14,7 @@ use stent_core::{NameError, QueueName, Store, WorkerName, defaults, lease::Lease
 use tokio::sync::Semaphore;
 
 use crate::{
-    DrainReport, Worker, WorkerError,
+    Worker, WorkerError,
     clock::{Entropy, HolderClock, MachineClock, MachineEntropy},
     committer::CommitQueue,
     registry::Registry,
@@ -241,18 +241,18 @@ impl WorkerBuilder {
     /// runs then goes on elsewhere when its lease ends.
     ///
     /// # Errors
-    /// As [`WorkerBuilder::start`].
-    pub async fn serve(self) -> Result<DrainReport, WorkerError> {
+    /// As [`WorkerBuilder::start`] and [`Worker::drain`].
+    pub async fn serve(self) -> stent_client::Result<()> {
         let worker = self.start().await?;
         asked_to_end().await?;
         tracing::info!("asked to end; draining, once more ends at once");
         let mut drain = Box::pin(worker.drain());
         tokio::select! {
             biased;
-            report = &mut drain => Ok(report),
+            drained = &mut drain => drained,
             again = asked_to_end() => {
                 again?;
-                Ok(DrainReport::default())
+                Ok(())
             }
         }
     }

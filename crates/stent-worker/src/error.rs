@@ -53,9 +53,23 @@ pub enum WorkerError {
         "a worker runs on a tokio runtime with its time driver enabled; start it inside `#[tokio::main]`, or within `Runtime::enter`"
     )]
     NoRuntime,
+    /// Bodies did not stop when the worker drained.
+    #[error(
+        "{tasks} tasks did not stop in time when the worker drained; they go on elsewhere when their leases end. Let long bodies await, or ask `is_cancelled`"
+    )]
+    Abandoned {
+        /// How many.
+        tasks: usize,
+    },
     /// The system refused a thread or a signal handler.
     #[error("the system refused what the worker needs to run")]
     System(#[from] std::io::Error),
+}
+
+impl From<WorkerError> for stent_client::Error {
+    fn from(error: WorkerError) -> Self {
+        Self::other(error)
+    }
 }
 
 impl WorkerError {

@@ -38,5 +38,5 @@ pub use crate::{
     error::WorkerError,
     extension::StentWorkers,
     stats::WorkerStats,
-    worker::{DrainReport, Worker},
+    worker::Worker,
 };

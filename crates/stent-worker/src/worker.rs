@@ -129,14 +129,6 @@ pub struct Worker {
     stop_renewing: Option<watch::Sender<()>>,
 }
 
-/// How a drain ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrainReport {
-    /// Tasks whose body did not stop in time; they go on elsewhere when their leases end.
-    pub abandoned: usize,
-}
-
 impl Worker {
     /// The worker's name.
     #[must_use]
@@ -168,7 +160,10 @@ impl Worker {
 
     /// Stops: claims nothing more, suspends what waits, lets bodies finish within the grace period, then gives the rest back so that others go
     /// on at once. No attempt and no crash is counted.
-    pub async fn drain(mut self) -> DrainReport {
+    ///
+    /// # Errors
+    /// [`WorkerError::Abandoned`] when bodies did not stop although they were told to; their tasks go on elsewhere when their leases end.
+    pub async fn drain(mut self) -> stent_client::Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.draining.store(true, Ordering::Release);
         shared.claimer.notify_one();
@@ -182,14 +177,10 @@ impl Worker {
             tell_all(&shared, || Event::Stop);
             until_idle(&shared, STOP_GRACE).await;
         }
-        let abandoned = shared.live.len();
-        if abandoned > 0 {
-            tracing::warn!(
-                tasks = abandoned,
-                "bodies did not stop in time; they go on elsewhere when their leases end"
-            );
+        match shared.live.len() {
+            0 => Ok(()),
+            tasks => Err(WorkerError::Abandoned { tasks }.into()),
         }
-        DrainReport { abandoned }
     }
 }
 
