@@ -35,7 +35,7 @@ mod waiter;
 
 pub use stent_core::{
     CallKey, ExecutionId, FailureKind, FunctionName, IdempotencyKey, Outcome, OutcomeKind, Payload,
-    Priority, QueueName, SignalName, StateKind, StepName, Store, StoreError, Tag, TaskId,
+    Priority, QueueName, SignalName, State, StateKind, StepName, Store, StoreError, Tag, TaskId,
     Timestamp, WorkerName,
     store::{
         CancelAnswer, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, TaskHistory,

@@ -1,7 +1,89 @@
 //! Durable functions for Rust, without a server.
+//!
+//! Put [`durable`](macro@durable) above an `async fn`, point it at a SQLite file, and its work survives crashes, restarts and deploys.
+//!
+#![cfg_attr(
+    all(feature = "macros", feature = "memory", feature = "worker"),
+    doc = r#"
+```
+use stent::prelude::*;
+
+/// At most 4 at once, over all workers; retried with growing delays; each attempt bounded.
+#[durable(max_concurrent = 4, retry(max_attempts = 5, initial_delay = "500ms"), timeout = "30s")]
+async fn charge(cents: u64) -> Result<String, std::io::Error> {
+    Ok(format!("receipt for {cents}"))
+}
+
+/// Calls another: what finished is remembered, and not done again after a crash.
+#[durable]
+async fn fulfil(order: String) -> stent::Result<String> {
+    let receipt = charge(1_700).await?;
+    Ok(format!("{order}: {receipt}"))
+}
+
+# fn main() -> stent::Result<()> {
+# tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+let stent = Stent::open("memory:").await?; // or "sqlite:orders.db"
+let worker = stent.worker().register(functions![charge, fulfil]).start().await?;
+
+let order = stent.dispatch(fulfil("order 17".to_owned()).idempotency_key("order-17")).await?;
+assert_eq!(order.result().await?, "order 17: receipt for 1700");
+worker.drain().await?;
+# Ok(())
+# })
+# }
+```
+"#
+)]
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `macros` (default) | [`durable`](macro@durable) and [`functions!`] |
+//! | `worker` (default) | `stent.worker()`: running durable functions; a program that only dispatches does without |
+//! | `sqlite` (default) | `sqlite:` URLs: the embedded store |
+//! | `memory` | `memory:` URLs: a store that is gone with its process |
+//!
+//! This crate only brings the others together; see there: [`Call`], [`Stent`], [`Handle`], [`sleep`], [`signal`](fn@signal), [`step`](fn@step).
+
+mod open;
 
 #[doc(hidden)]
 pub use stent_client::__private;
 pub use stent_client::*;
 #[cfg(feature = "macros")]
 pub use stent_macros::{durable, functions};
+
+pub use crate::open::{OpenError, OpenStent};
+
+/// What everyone needs: `use stent::prelude::*;`.
+pub mod prelude {
+    pub use stent_client::{Call, Durable, Handle, MapExt, StarmapExt, Stent};
+    #[cfg(feature = "macros")]
+    pub use stent_macros::{durable, functions};
+    #[cfg(feature = "worker")]
+    pub use stent_worker::{StentWorkers, Worker, WorkerBuilder};
+
+    pub use crate::open::OpenStent;
+}
+
+/// Running durable functions: what `stent.worker()` gives, and what it can be handed.
+#[cfg(feature = "worker")]
+pub mod worker {
+    pub use stent_worker::*;
+}
+
+/// The model and the [`Store`](store::Store) trait: for those who look into a store, hand one in, or write one.
+pub mod store {
+    #[cfg(feature = "memory")]
+    pub use stent_store_memory::MemoryStore;
+    #[cfg(feature = "sqlite")]
+    pub use stent_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+
+    pub use stent_core::{
+        limit::Limit,
+        retry::RetryPolicy,
+        signal::{NewSignal, SignalAnswer},
+        store::*,
+        *,
+    };
+}

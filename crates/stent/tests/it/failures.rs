@@ -261,7 +261,8 @@ async fn what_is_wrong_with_a_worker_is_found_before_it_starts() {
     let twice = error(
         world
             .worker("w")
-            .register(functions![takes_a_number, takes_a_number]),
+            .register(functions![takes_a_number])
+            .register(functions![takes_a_number]),
     )
     .await;
     assert!(
