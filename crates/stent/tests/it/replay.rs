@@ -319,7 +319,7 @@ async fn code_that_does_not_match_its_history_fails_with_both_sides_and_loses_no
         .await
         .unwrap();
     world.pass(Duration::from_secs(20)).await;
-    old.drain().await;
+    old.drain().await.unwrap();
     let new = world
         .worker("new")
         .register(functions![later::first_calls_b, changed])

@@ -194,6 +194,7 @@ async fn executions_in_a_terminal_state_older_than_the_retention_period_are_dele
     let _worker = world
         .worker("worker")
         .register(functions![quick, fails, times_out])
+        .poll_interval(Duration::from_secs(600))
         .start()
         .await
         .unwrap();
@@ -246,6 +247,7 @@ async fn cleanup_interval_none_disables_auto_cleanup() {
         .register(functions![quick])
         .cleanup_interval(None)
         .retention_period(Duration::from_secs(1))
+        .poll_interval(Duration::from_secs(600))
         .start()
         .await
         .unwrap();

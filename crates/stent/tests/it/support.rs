@@ -38,7 +38,9 @@ impl World {
         let clock = Arc::new(VirtualClock(Instant::now()));
         let store: Arc<dyn Store> = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as _));
         Self {
-            stent: Stent::new(Arc::clone(&store)),
+            stent: Stent::builder(Arc::clone(&store))
+                .poll_interval(Duration::from_secs(600))
+                .build(),
             store,
             clock,
         }

@@ -75,6 +75,7 @@ async fn a_sleep_of_thirty_days_takes_thirty_days_and_no_memory() {
     let worker = world
         .worker("worker")
         .register(all())
+        .poll_interval(Duration::from_secs(600))
         .start()
         .await
         .unwrap();
