@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX tasks_child ON tasks (id) WHERE parent IS NOT NULL;
 -- What may be claimed, by lane, the oldest first. Nothing that is leased, finished or waits without an end is in it.
 CREATE INDEX tasks_due ON tasks (lane, due_at) WHERE due_at IS NOT NULL;
 -- Leases, the first to run out first.
-CREATE INDEX tasks_leased ON tasks (lease_expires_at, lane) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX tasks_leased ON tasks (lease_expires_at) WHERE lease_expires_at IS NOT NULL;
 -- Deadlines of tasks that nobody runs; those of running ones are their holders' duty and must not hide others.
 CREATE INDEX tasks_deadline ON tasks (deadline) WHERE deadline IS NOT NULL AND lease_expires_at IS NULL AND ended_at IS NULL;
 -- What cleanup deletes, the oldest first.
@@ -71,7 +71,7 @@ CREATE INDEX tasks_slot ON tasks (lane) WHERE holds_slot = 1;
 -- Tasks that wait without a lease.
 CREATE INDEX tasks_suspended ON tasks (lane, due_at) WHERE state = 3;
 -- An execution's children, and a task's children that have not ended.
-CREATE INDEX tasks_execution ON tasks (execution) WHERE execution IS NOT NULL;
+CREATE INDEX tasks_execution ON tasks (execution, id) WHERE execution IS NOT NULL;
 CREATE INDEX tasks_live_child ON tasks (parent) WHERE parent IS NOT NULL AND ended_at IS NULL;
 -- Dead letters, to be listed among millions that completed.
 CREATE INDEX tasks_dead_letter ON tasks (id) WHERE state = 5 AND parent IS NULL;

@@ -1,4 +1,13 @@
--- The children of an execution. Index `tasks_execution`.
-SELECT seq
+-- A page of the children of an execution by id. Index `tasks_execution`.
+-- ?2 has the bits of the states that are wanted; ?3 may be NULL.
+SELECT tasks.seq, tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at,
+       tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
+       tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations,
+       tasks.deliveries, tasks.timeout, tasks.deadline, tasks.queued_at, tasks.created_at
 FROM tasks INDEXED BY tasks_execution
-WHERE execution = ?1 AND execution IS NOT NULL
+JOIN lanes ON lanes.id = tasks.lane
+WHERE tasks.execution = ?5 AND tasks.execution IS NOT NULL AND tasks.id > ?1
+  AND (?2 >> tasks.state) & 1 = 1
+  AND (?3 IS NULL OR lanes.function = ?3)
+ORDER BY tasks.id
+LIMIT ?4

@@ -1,4 +1,4 @@
--- Tasks that nobody runs and whose deadline passed, the first first. Index `tasks_deadline`.
+-- Tasks that nobody runs and whose deadline passed, the first first, among equals the one made first. Index `tasks_deadline`.
 SELECT seq, id, execution, parent, position, lane, state, due_at, lease_expires_at, holder, ended_at,
        token, mark, commits, failed_attempts, crashes, crashes_as_suspect, cancel_requested, operations, deliveries,
        timeout, deadline, queued_at, created_at

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{Row, params};
-use stent_core::{FunctionName, Lane, LaneClass, Priority, QueueName};
+use stent_core::{FunctionName, Lane, LaneClass, Priority, QueueName, Task};
 
 use crate::{
     error::Fault,
@@ -18,6 +18,8 @@ pub(crate) struct Lanes {
     numbers: HashMap<Lane, i64>,
     /// The number of the newest one that was looked at.
     newest: i64,
+    /// The one that was asked for last.
+    last: Option<(i64, Lane)>,
 }
 
 impl Lanes {
@@ -30,22 +32,24 @@ impl Lanes {
         })
     }
 
-    /// The number of a lane, which is made if it is new.
-    pub(crate) fn number(&mut self, sql: &mut Statements<'_>, lane: Lane) -> Result<i64, Fault> {
-        if let Some(number) = self.numbers.get(&lane) {
+    /// The number of a task's lane, which is made if it is new.
+    pub(crate) fn number(&mut self, sql: &mut Statements<'_>, task: &Task) -> Result<i64, Fault> {
+        // Tasks of one lane mostly come in a row.
+        if let Some((number, lane)) = &self.last
+            && is_lane_of(lane, task)
+        {
             return Ok(*number);
         }
-        let number = sql.get(Sql::InsertLane)?.query_row(
-            params![
-                lane.queue.as_str(),
-                lane.function.as_str(),
-                lane.priority.0,
-                lane.class.holds_slot,
-                lane.class.suspect
-            ],
-            |row| row.get(0),
-        )?;
-        self.add(number, lane);
+        let lane = task.lane();
+        let number = match self.numbers.get(&lane) {
+            Some(number) => *number,
+            None => {
+                let number = insert(sql, &lane)?;
+                self.add(number, lane.clone());
+                number
+            }
+        };
+        self.last = Some((number, lane));
         Ok(number)
     }
 
@@ -75,6 +79,28 @@ impl Lanes {
         self.by_number.insert(number, lane.clone());
         self.numbers.insert(lane, number);
     }
+}
+
+fn is_lane_of(lane: &Lane, task: &Task) -> bool {
+    lane.class == task.class()
+        && lane.priority == task.priority
+        && lane.function == task.function
+        && lane.queue == task.queue
+}
+
+fn insert(sql: &mut Statements<'_>, lane: &Lane) -> Result<i64, Fault> {
+    let statement = sql.get(Sql::InsertLane)?;
+    let number = statement.query_row(
+        params![
+            lane.queue.as_str(),
+            lane.function.as_str(),
+            lane.priority.0,
+            lane.class.holds_slot,
+            lane.class.suspect
+        ],
+        |row| row.get(0),
+    )?;
+    Ok(number)
 }
 
 fn lane(row: &Row<'_>) -> Result<Lane, Fault> {

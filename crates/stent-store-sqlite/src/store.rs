@@ -98,6 +98,13 @@ fn bounded(operation: &'static str, elements: usize) -> Result<usize, StoreError
 impl Store for SqliteStore {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
         let elements = bounded("dispatch", request.executions.len())?;
+        if let Some(execution) = request
+            .executions
+            .iter()
+            .find(|execution| execution.tags.len() > defaults::TAGS_MAX)
+        {
+            return Err(error::too_many_tags(execution));
+        }
         self.writer
             .write("dispatch", elements, |session| session.dispatch(request))
             .await

@@ -1,7 +1,7 @@
 //! Functions with their limits and counts, and workers.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -33,6 +33,7 @@ impl Snapshot<'_> {
                 (name, record)
             })
             .collect();
+        let known: BTreeSet<FunctionName> = functions.keys().cloned().collect();
         let lanes: Vec<(i64, FunctionName, bool)> = self
             .lanes
             .all()
@@ -55,7 +56,10 @@ impl Snapshot<'_> {
                 record.slots_held += self.slots_held(lane)?;
             }
         }
-        Ok(functions.into_values().collect())
+        let mut functions: Vec<_> = functions.into_iter().collect();
+        functions
+            .retain(|(name, record)| known.contains(name) || record.counts != Counts::default());
+        Ok(functions.into_iter().map(|(_, record)| record).collect())
     }
 
     /// Leased tasks by lane.

@@ -1,10 +1,11 @@
 //! Pages of executions and tasks.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::OptionalExtension as _;
 use stent_core::{
-    ExecutionId, IdempotencyKey, Payload, StateKind, Tag, TaskId, defaults,
+    ExecutionId, FunctionName, IdempotencyKey, Payload, QueueName, StateKind, Tag, Task, TaskId,
+    defaults,
     store::{ExecutionPage, ExecutionQuery, ExecutionRecord, TaskPage, TaskQuery, TaskRecord},
 };
 
@@ -87,8 +88,8 @@ impl Snapshot<'_> {
         let statement = self.sql.get(sql)?;
         statement.raw_bind_parameter(1, before)?;
         statement.raw_bind_parameter(2, wanted(&query.states))?;
-        statement.raw_bind_parameter(3, query.function.as_ref().map(|name| name.as_str()))?;
-        statement.raw_bind_parameter(4, query.queue.as_ref().map(|name| name.as_str()))?;
+        statement.raw_bind_parameter(3, query.function.as_ref().map(FunctionName::as_str))?;
+        statement.raw_bind_parameter(4, query.queue.as_ref().map(QueueName::as_str))?;
         statement.raw_bind_parameter(5, limit)?;
         statement.raw_bind_parameter(6, tag)?;
         statement.raw_bind_parameter(7, key)?;
@@ -144,7 +145,11 @@ impl Snapshot<'_> {
     /// A page of tasks, in the order of their making.
     pub(crate) fn tasks(&mut self, query: &TaskQuery) -> Result<TaskPage, Fault> {
         let size = page_size(query.limit);
-        let mut tasks = self.listed_tasks(query, size.saturating_add(1))?;
+        let mut tasks = match &query.ids {
+            Some(ids) => self.tasks_by_id(ids, query)?,
+            None => self.tasks_in_order(query, size.saturating_add(1))?,
+        };
+        tasks.sort_unstable_by_key(|stored| stored.task.id);
         let more = cut(&mut tasks, size);
         let tasks = tasks
             .into_iter()
@@ -153,47 +158,63 @@ impl Snapshot<'_> {
         Ok(TaskPage { tasks, more })
     }
 
-    fn listed_tasks(&mut self, query: &TaskQuery, limit: u32) -> Result<Vec<Stored>, Fault> {
-        let after = match query.after {
-            Some(after) => self.row_of(after)?.unwrap_or(i64::MAX),
-            None => 0,
-        };
-        let states = wanted(&query.states);
-        let function = query.function.as_ref().map(|name| name.as_str());
-        let filters = params![after, states, function, limit];
-        if let Some(ids) = &query.ids {
-            let rows = self.rows_as_json(ids)?;
-            bind(self.sql.get(Sql::ListTasksById)?, filters, Some(&rows))?;
-            let mut tasks = self.read_bound(Sql::ListTasksById, true)?;
-            if let Some(execution) = query.execution {
-                tasks.retain(|stored| stored.task.execution == execution);
-            }
-            return Ok(tasks);
+    fn tasks_by_id(&mut self, ids: &[TaskId], query: &TaskQuery) -> Result<Vec<Stored>, Fault> {
+        let mut tasks = Vec::new();
+        let distinct: BTreeSet<&TaskId> = ids.iter().collect();
+        for id in distinct {
+            tasks.extend(self.task_by_id(*id)?);
         }
-        let Some(execution) = query.execution else {
-            bind(self.sql.get(Sql::ListTasks)?, filters, None)?;
-            return self.read_bound(Sql::ListTasks, false);
-        };
-        let root = self.rows_as_json(&[execution.root()])?;
-        bind(self.sql.get(Sql::ListTasksById)?, filters, Some(&root))?;
-        let mut tasks = self.read_bound(Sql::ListTasksById, true)?;
-        let id = &execution.as_bytes()[..];
-        bind(self.sql.get(Sql::ListTasksOfExecution)?, filters, Some(&id))?;
-        tasks.extend(self.read_bound(Sql::ListTasksOfExecution, false)?);
+        tasks.retain(|stored| is_wanted(&stored.task, query));
         Ok(tasks)
     }
 
-    /// The rows of tasks as a JSON array of their numbers.
-    fn rows_as_json(&mut self, ids: &[TaskId]) -> Result<String, Fault> {
-        let mut json = String::from("[");
-        for id in ids {
-            if let Some(row) = self.row_of(*id)? {
-                let comma = if json.len() > 1 { "," } else { "" };
-                write!(json, "{comma}{row}").unwrap_or_default();
+    fn task_by_id(&mut self, id: TaskId) -> Result<Option<Stored>, Fault> {
+        for sql in [Sql::FindRoot, Sql::FindChild] {
+            let statement = self.sql.get(sql)?;
+            statement.raw_bind_parameter(1, &id.as_bytes()[..])?;
+            let found = self.read_bound(sql, true)?.pop();
+            if found.is_some() {
+                return Ok(found);
             }
         }
-        json.push(']');
-        Ok(json)
+        Ok(None)
+    }
+
+    /// Roots and children stand in different orders; each gives as many as a page may take.
+    fn tasks_in_order(&mut self, query: &TaskQuery, limit: u32) -> Result<Vec<Stored>, Fault> {
+        let Some(execution) = query.execution else {
+            let mut tasks = self.list_tasks(Sql::ListRoots, query, limit, None)?;
+            tasks.extend(self.list_tasks(Sql::ListChildren, query, limit, None)?);
+            return Ok(tasks);
+        };
+        let id = &execution.as_bytes()[..];
+        let mut tasks = self.list_tasks(Sql::ListChildrenOfExecution, query, limit, Some(id))?;
+        let root = self.task_by_id(execution.root())?;
+        tasks.extend(root.filter(|root| is_wanted(&root.task, query)));
+        Ok(tasks)
+    }
+
+    fn list_tasks(
+        &mut self,
+        sql: Sql,
+        query: &TaskQuery,
+        limit: u32,
+        execution: Option<&[u8]>,
+    ) -> Result<Vec<Stored>, Fault> {
+        let after = query
+            .after
+            .as_ref()
+            .map_or(&[][..], |after| &after.as_bytes()[..]);
+        let function = query.function.as_ref().map(FunctionName::as_str);
+        let statement = self.sql.get(sql)?;
+        statement.raw_bind_parameter(1, after)?;
+        statement.raw_bind_parameter(2, wanted(&query.states))?;
+        statement.raw_bind_parameter(3, function)?;
+        statement.raw_bind_parameter(4, limit)?;
+        if let Some(execution) = execution {
+            statement.raw_bind_parameter(5, execution)?;
+        }
+        self.read_bound(sql, false)
     }
 
     fn task_record(&mut self, stored: Stored, payloads: bool) -> Result<TaskRecord, Fault> {
@@ -220,13 +241,19 @@ impl Snapshot<'_> {
     }
 }
 
-fn bind(
-    statement: &mut rusqlite::Statement<'_>,
-    filters: &[&dyn rusqlite::ToSql],
-    fifth: Option<&dyn rusqlite::ToSql>,
-) -> Result<(), Fault> {
-    for (number, filter) in (1..).zip(filters.iter().copied().chain(fifth)) {
-        statement.raw_bind_parameter(number, filter)?;
-    }
-    Ok(())
+/// Whether a task is one that a query asks for.
+fn is_wanted(task: &Task, query: &TaskQuery) -> bool {
+    let TaskQuery {
+        execution,
+        states,
+        function,
+        after,
+        ..
+    } = query;
+    execution.is_none_or(|execution| execution == task.execution)
+        && (states.is_empty() || states.contains(&task.state.kind()))
+        && function
+            .as_ref()
+            .is_none_or(|function| *function == task.function)
+        && after.is_none_or(|after| task.id > after)
 }

@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 use stent_core::{
-    ExecutionId, FunctionName, StateKind, Timestamp, cancel, dead_letter,
-    history::keep_for_retry,
+    ExecutionId, StateKind, Timestamp, cancel, dead_letter,
+    history::keep_for_replay,
     limit::WhileWaiting,
     store::{
         CancelAnswer, DeclareAnswer, DeclareRequest, FunctionDeclaration, LimitDifference,
@@ -70,16 +70,7 @@ impl Session<'_> {
             by_operator: *max_concurrent,
             ..self.limits(function)
         };
-        self.change_limits(function, limits)?;
-        self.hint_slot(function);
-        Ok(())
-    }
-
-    /// A limit that was raised may let waiting tasks start.
-    fn hint_slot(&mut self, function: &FunctionName) {
-        self.hint(|| stent_core::Hint::SlotFreed {
-            function: function.clone(),
-        });
+        self.change_limits(function, limits)
     }
 
     /// Cancels executions with all below them.
@@ -132,7 +123,7 @@ impl Session<'_> {
             return Ok(ReplayAnswer::NoSuchExecution);
         };
         let state: StateKind = root.task.state.kind();
-        let kept = keep_for_retry(&self.entries(root.seq)?);
+        let kept = keep_for_replay(&self.entries(root.seq)?);
         let Ok(transition) = dead_letter::replay(root.task.clone(), &kept, now) else {
             return Ok(ReplayAnswer::NotDeadLetter(state));
         };

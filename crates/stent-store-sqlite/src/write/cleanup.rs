@@ -18,49 +18,32 @@ impl Session<'_> {
     /// Deletes executions, if it is time.
     pub(crate) fn clean_up(&mut self, request: &CleanupRequest) -> Result<CleanupAnswer, Fault> {
         let now = self.now();
-        if let Some(interval) = request.interval {
-            let next_at = self.next_cleanup()?;
-            if let Some(next_at) = next_at.filter(|next_at| now < *next_at) {
-                return Ok(CleanupAnswer::NotDue { next_at });
-            }
-            let deleted = self.delete_expired(request, now)?;
-            // While there is more, it stays due, so that whoever asks next goes on.
-            if let CleanupAnswer::Deleted { more: false, .. } = deleted {
-                let next_at = retention::next_cleanup(now, interval);
-                self.execute(Sql::SaveSchedule, [next_at.as_micros()])?;
-            }
-            return Ok(deleted);
+        if request.interval.is_some()
+            && let Some(next_at) = self.next_cleanup()?.filter(|next_at| now < *next_at)
+        {
+            return Ok(CleanupAnswer::NotDue { next_at });
         }
-        self.delete_expired(request, now)
+        let expired = match retention::cutoff(now, request.retention) {
+            Some(cutoff) => self.expired(cutoff, request.limit)?,
+            None => Vec::new(),
+        };
+        for execution in &expired {
+            self.delete_execution(execution)?;
+        }
+        let executions = u32::try_from(expired.len()).unwrap_or(u32::MAX);
+        let more = executions >= request.limit;
+        // While there is more, it stays due, so that whoever asks next goes on.
+        if let Some(interval) = request.interval.filter(|_| !more) {
+            let next_at = retention::next_cleanup(now, interval);
+            self.execute(Sql::SaveSchedule, [next_at.as_micros()])?;
+        }
+        Ok(CleanupAnswer::Deleted { executions, more })
     }
 
     fn next_cleanup(&mut self) -> Result<Option<Timestamp>, Fault> {
         let statement = self.sql.get(Sql::ReadSchedule)?;
         let next_at = statement.query_row([], |row| row.get(0)).optional()?;
         Ok(next_at.map(Timestamp::from_micros))
-    }
-
-    fn delete_expired(
-        &mut self,
-        request: &CleanupRequest,
-        now: Timestamp,
-    ) -> Result<CleanupAnswer, Fault> {
-        let none = CleanupAnswer::Deleted {
-            executions: 0,
-            more: false,
-        };
-        let Some(cutoff) = retention::cutoff(now, request.retention) else {
-            return Ok(none);
-        };
-        let expired = self.expired(cutoff, request.limit)?;
-        let executions = u32::try_from(expired.len()).unwrap_or(u32::MAX);
-        for execution in &expired {
-            self.delete_execution(execution)?;
-        }
-        Ok(CleanupAnswer::Deleted {
-            executions,
-            more: executions >= request.limit,
-        })
     }
 
     /// The oldest executions that ended before an instant and of which no task is leased.
@@ -80,7 +63,7 @@ impl Session<'_> {
     fn delete_execution(&mut self, expired: &Expired) -> Result<(), Fault> {
         let root = expired.seq;
         let mut tasks = vec![root];
-        let statement = self.sql.get(Sql::ListChildrenOfExecution)?;
+        let statement = self.sql.get(Sql::ListRowsOfExecution)?;
         let mut rows = statement.query([&expired.id[..]])?;
         while let Some(row) = rows.next()? {
             tasks.push(row.get(0)?);

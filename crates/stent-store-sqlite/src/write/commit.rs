@@ -4,12 +4,11 @@ use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
     CallPosition, EntryHead, ExecutionId, FunctionName, HistoryEntry, Ordinal, Outcome, SignalId,
     SignalName, TaskId, Timestamp, Transition, cancel,
-    commit::{Change, CommitRefused, CommitView, Plan, TaskCommit, plan},
+    commit::{Applied, Change, CommitRefused, CommitView, Plan, TaskCommit, plan},
     encoding::StoredOperation,
     limit::Slots,
     store::{CommitAnswer, CommitRequest, CommitResult, DeliveredOutcome},
 };
-use uuid::Uuid;
 
 use crate::{
     error::Fault,
@@ -17,6 +16,9 @@ use crate::{
     session::Session,
     statements::Sql,
 };
+
+/// A commit that was applied, and where the task's outcome was recorded in its parent's history.
+type Done = (Applied, Option<DeliveredOutcome>);
 
 impl Session<'_> {
     /// Applies fenced writes, each whole or not at all, in order.
@@ -39,16 +41,12 @@ impl Session<'_> {
         Ok(CommitAnswer { now, results })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "a refusal is an answer, beside what may go wrong"
-    )]
+    /// Applies one write, or says why not.
     fn commit_one(
         &mut self,
         commit: TaskCommit,
         now: Timestamp,
-    ) -> Result<Result<(stent_core::commit::Applied, Option<DeliveredOutcome>), CommitRefused>, Fault>
-    {
+    ) -> Result<Result<Done, CommitRefused>, Fault> {
         let Some(stored) = self.find(commit.task)? else {
             return Ok(Err(CommitRefused::LeaseLost));
         };
@@ -68,19 +66,30 @@ impl Session<'_> {
         if applied.repeated {
             return Ok(Ok((applied, None)));
         }
+        let mut given_back = Vec::new();
         for change in changes {
-            self.change(&stored, change, now)?;
+            self.change(&stored, change, &mut given_back, now)?;
         }
-        let delivered = self.apply(stored.seq, &stored.task, Transition { task, effects }, now)?;
+        let transition = Transition { task, effects };
+        let delivered = self.apply(stored.seq, &stored.task, transition, now)?;
+        for signal in given_back {
+            self.hand_over_like(&signal, now)?;
+        }
         Ok(Ok((applied, delivered)))
     }
 
     /// Saves a change beside the task itself.
-    fn change(&mut self, stored: &Stored, change: Change, now: Timestamp) -> Result<(), Fault> {
+    fn change(
+        &mut self,
+        stored: &Stored,
+        change: Change,
+        given_back: &mut Vec<SignalId>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         let seq = stored.seq;
         match change {
             Change::AddEntry(entry) => self.add_entry(stored, &entry),
-            Change::AddChild { task, input } => self.insert(&task, &input).map(drop),
+            Change::AddChild { task, input } => self.insert_child(&task, &input),
             Change::Resolve {
                 position,
                 outcome,
@@ -95,10 +104,11 @@ impl Session<'_> {
             } => {
                 self.delete_wait(seq, position)?;
                 self.execute(Sql::AbandonEntry, params![seq, position.0])?;
-                match give_back {
-                    Some(signal) => self.give_back(stored, &signal, now),
-                    None => Ok(()),
+                if let Some(signal) = give_back {
+                    self.execute(Sql::GiveSignalBack, [&signal.as_bytes()[..]])?;
+                    given_back.push(signal);
                 }
+                Ok(())
             }
             Change::ReceiveSignal {
                 signal,
@@ -283,10 +293,6 @@ impl CommitView for View<'_, '_> {
         skip: u32,
     ) -> Result<Option<SignalId>, Fault> {
         let root = self.session.root_row(execution)?;
-        let statement = self.session.sql.get(Sql::FindUnreceivedSignal)?;
-        let id: Option<[u8; 16]> = statement
-            .query_row(params![root, name.as_str(), skip], |row| row.get(0))
-            .optional()?;
-        Ok(id.map(|id| SignalId::from_uuid(Uuid::from_bytes(id))))
+        self.session.oldest_signal(root, name.as_str(), skip)
     }
 }

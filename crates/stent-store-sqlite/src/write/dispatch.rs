@@ -37,8 +37,8 @@ impl Session<'_> {
             return self.existing(&existing, &root.input);
         }
         let (task, input) = root.into_root(now);
-        let Some(seq) = self.insert(&task, &input)? else {
-            return match self.find_root(task.id)? {
+        let Some(seq) = self.insert_root(&task, &input)? else {
+            return match self.find(task.id)? {
                 Some(existing) => self.existing(&existing, &input),
                 None => Err(Fault::Row {
                     table: "tasks",

@@ -1,10 +1,8 @@
 //! What follows from a change of a task, in its transaction.
 
-use std::collections::VecDeque;
-
 use rusqlite::params;
 use stent_core::{
-    Effect, Hint, Outcome, OutcomeKind, Task, TaskId, Timestamp, Transition, cancel, history,
+    Effect, Outcome, OutcomeKind, Task, TaskId, Timestamp, Transition, cancel, history,
     store::DeliveredOutcome,
 };
 
@@ -20,7 +18,8 @@ struct Pending {
 }
 
 impl Session<'_> {
-    /// Saves what a rule made of a task, and all that follows. Answers where its outcome was recorded, if it was.
+    /// Saves what a rule made of a task, then everything that follows, each with all that follows from it before the next.
+    /// Answers where the task's outcome was recorded in its parent's history, if it was.
     ///
     /// What follows may follow far down a tree, so it is kept in a list and not on the stack.
     pub(super) fn apply(
@@ -30,11 +29,11 @@ impl Session<'_> {
         transition: Transition,
         now: Timestamp,
     ) -> Result<Option<DeliveredOutcome>, Fault> {
-        let mut pending = VecDeque::new();
+        let mut pending = Vec::new();
         let id = before.id;
         self.save_transition(seq, before, transition, &mut pending)?;
         let mut delivered = None;
-        while let Some(next) = pending.pop_front() {
+        while let Some(next) = pending.pop() {
             let Pending {
                 seq,
                 task,
@@ -55,7 +54,7 @@ impl Session<'_> {
                         position,
                         ordinal: stent_core::Ordinal::NONE,
                     };
-                    let recorded = self.record_in_parent(task, ended, place, now)?;
+                    let recorded = self.record_in_parent(task, ended, place, now, &mut pending)?;
                     if task == id {
                         delivered = recorded;
                     }
@@ -65,13 +64,13 @@ impl Session<'_> {
         Ok(delivered)
     }
 
-    /// Saves a task and puts what follows first in the list, in order.
+    /// Saves a task, and puts what follows on top of the list, the first uppermost.
     fn save_transition(
         &mut self,
         seq: i64,
         before: &Task,
         transition: Transition,
-        pending: &mut VecDeque<Pending>,
+        pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
         let outcome = transition.effects.iter().find_map(|effect| match effect {
             Effect::KeepOutcome(outcome) => Some(outcome),
@@ -83,7 +82,7 @@ impl Session<'_> {
         let ended = outcome.map(Outcome::kind);
         self.save(seq, before, transition.task, outcome)?;
         for effect in transition.effects.into_iter().rev() {
-            pending.push_front(Pending {
+            pending.push(Pending {
                 seq,
                 task: before.id,
                 ended,
@@ -97,7 +96,7 @@ impl Session<'_> {
         &mut self,
         parent: TaskId,
         now: Timestamp,
-        pending: &mut VecDeque<Pending>,
+        pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
         let mut children = Vec::new();
         let mut rows = self
@@ -109,11 +108,16 @@ impl Session<'_> {
             children.push(TaskId::from_uuid(uuid::Uuid::from_bytes(id)));
         }
         drop(rows);
+        // The list is taken from its end: what follows from the first child goes on top.
+        let mut following = Vec::new();
         for child in children {
+            let mut of_child = Vec::new();
             if let Some(child) = self.find(child)? {
-                self.request_cancel(&child, now, pending)?;
+                self.request_cancel(&child, now, &mut of_child)?;
             }
+            following.push(of_child);
         }
+        pending.extend(following.into_iter().rev().flatten());
         Ok(())
     }
 
@@ -122,7 +126,7 @@ impl Session<'_> {
         &mut self,
         stored: &Stored,
         now: Timestamp,
-        pending: &mut VecDeque<Pending>,
+        pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
         match cancel::request(stored.task.clone(), now) {
             Ok(transition) => self.save_transition(stored.seq, &stored.task, transition, pending),
@@ -137,6 +141,7 @@ impl Session<'_> {
         ended: OutcomeKind,
         place: DeliveredOutcome,
         now: Timestamp,
+        pending: &mut Vec<Pending>,
     ) -> Result<Option<DeliveredOutcome>, Fault> {
         let Some(parent) = self.find(place.parent)? else {
             return Ok(None);
@@ -158,30 +163,7 @@ impl Session<'_> {
         if recorded == 0 {
             return Ok(None);
         }
-        let hints = self.save_delivery(&parent, transition)?;
-        for hint in hints {
-            self.hint(|| hint);
-        }
+        self.save_transition(parent.seq, &parent.task, transition, pending)?;
         Ok(Some(DeliveredOutcome { ordinal, ..place }))
-    }
-
-    /// Saves a task that was given an outcome. All that follows from that are hints.
-    pub(super) fn save_delivery(
-        &mut self,
-        stored: &Stored,
-        transition: Transition,
-    ) -> Result<Vec<Hint>, Fault> {
-        self.save(stored.seq, &stored.task, transition.task, None)?;
-        let hints = transition
-            .effects
-            .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Hint(hint) => Some(hint),
-                Effect::KeepOutcome(_)
-                | Effect::RecordInParent { .. }
-                | Effect::CancelDescendants
-                | Effect::DropSignalWaits => None,
-            });
-        Ok(hints.collect())
     }
 }

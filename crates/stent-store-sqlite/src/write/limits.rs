@@ -1,7 +1,9 @@
 //! Slots of limited functions, counted from the tasks that hold them.
 
-use rusqlite::params;
-use stent_core::{FunctionName, LaneClass, State, limit::Slots};
+use stent_core::{
+    FunctionName, Hint,
+    limit::{Slots, holds_from_now},
+};
 
 use crate::{
     error::Fault,
@@ -37,7 +39,7 @@ impl Session<'_> {
         numbers
     }
 
-    /// Sets the limits of a function. If that makes it a limited one, its tasks that are leased or suspended hold a slot from now on.
+    /// Knows other limits of a function, which were saved. If they make it a limited one, some of its tasks hold a slot from now on.
     pub(super) fn change_limits(
         &mut self,
         function: &FunctionName,
@@ -45,23 +47,22 @@ impl Session<'_> {
     ) -> Result<(), Fault> {
         let was_limited = self.limit(function).is_some();
         self.set_limits(function.clone(), limits);
-        if was_limited || self.limit(function).is_none() {
-            return Ok(());
-        }
-        for lane in self.lanes_of(function, false) {
-            let mut tasks = self.list(Sql::ListLeased, params![lane])?;
-            tasks.extend(self.list(Sql::ListSuspended, params![lane])?);
-            for Stored { seq, task } in tasks {
-                debug_assert!(matches!(
-                    task.state,
-                    State::Running { .. } | State::Suspended { .. }
-                ));
-                let mut holding = task.clone();
-                holding.holds_slot = true;
-                debug_assert_ne!(holding.class(), LaneClass::default());
-                self.save(seq, &task, holding, None)?;
+        if let Some(limit) = self.limit(function).filter(|_| !was_limited) {
+            for lane in self.lanes_of(function, false) {
+                let mut tasks = self.list(Sql::ListLeased, [lane])?;
+                tasks.extend(self.list(Sql::ListSuspended, [lane])?);
+                tasks.retain(|stored| holds_from_now(stored.task.state.kind(), limit));
+                for Stored { seq, task } in tasks {
+                    let mut holding = task.clone();
+                    holding.holds_slot = true;
+                    self.save(seq, &task, holding, None)?;
+                }
             }
         }
+        // A limit that was raised or unset may let waiting tasks start.
+        self.hint(|| Hint::SlotFreed {
+            function: function.clone(),
+        });
         Ok(())
     }
 }

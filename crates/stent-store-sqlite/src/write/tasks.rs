@@ -1,7 +1,7 @@
 //! Loading and saving tasks.
 
 use rusqlite::{OptionalExtension as _, Row, params};
-use stent_core::{Lane, Outcome, Payload, State, Task, TaskId, Timestamp, time::micros};
+use stent_core::{Outcome, Payload, State, Task, TaskId, Timestamp, time::micros};
 
 use crate::{
     error::Fault,
@@ -70,17 +70,43 @@ impl Session<'_> {
         Ok(tasks)
     }
 
-    /// Makes a task; the number of its row, or `None` when its id exists.
-    pub(super) fn insert(&mut self, task: &Task, input: &Payload) -> Result<Option<i64>, Fault> {
-        let lane = self.lane_number(task.lane())?;
-        let columns = StateColumns::from(&task.state);
-        let is_inline = input.as_str().len() <= INLINE_INPUT_BYTES;
-        let is_root = task.is_root();
+    /// Makes a root that waits; the number of its row, or `None` when its id exists.
+    pub(super) fn insert_root(
+        &mut self,
+        task: &Task,
+        input: &Payload,
+    ) -> Result<Option<i64>, Fault> {
+        if self.is_there(Sql::IsChild, task.id)? {
+            return Ok(None);
+        }
+        let lane = self.lane_number(task)?;
         let inserted = self.execute(
-            Sql::InsertTask,
+            Sql::InsertRoot,
             params![
                 &task.id.as_bytes()[..],
-                (!is_root).then(|| &task.execution.as_bytes()[..]),
+                lane,
+                task.queued_at.as_micros(),
+                task.timeout.map(micros),
+                task.deadline.map(Timestamp::as_micros),
+                task.created_at.as_micros(),
+                inline(input),
+            ],
+        )?;
+        self.inserted(inserted, input)
+    }
+
+    /// Makes a child; nothing, when its id exists.
+    pub(super) fn insert_child(&mut self, task: &Task, input: &Payload) -> Result<(), Fault> {
+        if self.is_there(Sql::IsRoot, task.id)? {
+            return Ok(());
+        }
+        let lane = self.lane_number(task)?;
+        let columns = StateColumns::from(&task.state);
+        let inserted = self.execute(
+            Sql::InsertChild,
+            params![
+                &task.id.as_bytes()[..],
+                &task.execution.as_bytes()[..],
                 task.parent
                     .as_ref()
                     .map(|parent| &parent.task.as_bytes()[..]),
@@ -97,26 +123,35 @@ impl Session<'_> {
                 task.deadline.map(Timestamp::as_micros),
                 task.queued_at.as_micros(),
                 task.created_at.as_micros(),
-                is_inline.then(|| input.as_str()),
+                inline(input),
             ],
         )?;
+        if let Some(seq) = self.inserted(inserted, input)? {
+            let task = task.clone();
+            self.know(&Stored { seq, task });
+        }
+        Ok(())
+    }
+
+    fn is_there(&mut self, sql: Sql, id: TaskId) -> Result<bool, Fault> {
+        Ok(self.sql.get(sql)?.exists([&id.as_bytes()[..]])?)
+    }
+
+    /// Keeps a large input of the task that was just inserted, if one was; the number of its row.
+    fn inserted(&mut self, inserted: usize, input: &Payload) -> Result<Option<i64>, Fault> {
         if inserted == 0 {
             return Ok(None);
         }
         let seq = self.connection.last_insert_rowid();
-        if !is_inline {
+        if inline(input).is_none() {
             self.execute(Sql::InsertInput, params![seq, input.as_str()])?;
-        }
-        if matches!(task.state, State::Running { .. }) {
-            let task = task.clone();
-            self.know(&Stored { seq, task });
         }
         Ok(Some(seq))
     }
 
-    /// The number of a lane, which is made if it is new.
-    pub(super) fn lane_number(&mut self, lane: Lane) -> Result<i64, Fault> {
-        self.lanes.number(&mut self.sql, lane)
+    /// The number of a task's lane, which is made if it is new.
+    fn lane_number(&mut self, task: &Task) -> Result<i64, Fault> {
+        self.lanes.number(&mut self.sql, task)
     }
 
     /// Keeps what a rule made of a task, with its outcome if it ended.
@@ -142,7 +177,7 @@ impl Session<'_> {
     }
 
     fn save_end(&mut self, seq: i64, task: &Task, outcome: &Outcome) -> Result<(), Fault> {
-        let lane = self.lane_number(task.lane())?;
+        let lane = self.lane_number(task)?;
         let text = outcome.stored_text();
         self.execute(
             Sql::End,
@@ -164,7 +199,7 @@ impl Session<'_> {
     }
 
     fn save_all(&mut self, seq: i64, task: &Task) -> Result<(), Fault> {
-        let lane = self.lane_number(task.lane())?;
+        let lane = self.lane_number(task)?;
         let columns = StateColumns::from(&task.state);
         self.execute(
             Sql::Save,
@@ -196,7 +231,7 @@ impl Session<'_> {
     /// Keeps a lease that was given on a task.
     pub(super) fn save_claim(&mut self, stored: &Stored) -> Result<(), Fault> {
         let task = &stored.task;
-        let lane = self.lane_number(task.lane())?;
+        let lane = self.lane_number(task)?;
         let columns = StateColumns::from(&task.state);
         self.execute(
             Sql::Claim,
@@ -222,6 +257,11 @@ impl Session<'_> {
             Ok(rows::text(row, 0, "inputs", seq).map(Payload::from_stored))
         })?
     }
+}
+
+/// An input as it stands in its task's row, if it does.
+fn inline(input: &Payload) -> Option<&str> {
+    Some(input.as_str()).filter(|text| text.len() <= INLINE_INPUT_BYTES)
 }
 
 /// Whether only that has changed which no index looks at: the holder of a lease goes on, or is given an outcome.

@@ -1,0 +1,4 @@
+-- The rows of an execution's children. Index `tasks_execution`.
+SELECT seq
+FROM tasks INDEXED BY tasks_execution
+WHERE execution = ?1 AND execution IS NOT NULL
