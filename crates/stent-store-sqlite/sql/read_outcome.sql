@@ -1,4 +1,4 @@
 -- How a task ended. Primary key.
-SELECT state, outcome
+SELECT outcome
 FROM tasks
 WHERE seq = ?1

@@ -300,8 +300,22 @@ pub(crate) fn text<'r>(
     table: &'static str,
     number: i64,
 ) -> Result<&'r str, Fault> {
+    maybe_text(row, column, table, number)?.ok_or_else(|| Fault::Row {
+        table,
+        row: number,
+        what: format!("column {column} is empty"),
+    })
+}
+
+/// Reads a text that may be missing.
+pub(crate) fn maybe_text<'r>(
+    row: &'r Row<'_>,
+    column: usize,
+    table: &'static str,
+    number: i64,
+) -> Result<Option<&'r str>, Fault> {
     let value = row.get_ref(column)?;
-    value.as_str().map_err(|error| Fault::Row {
+    value.as_str_or_null().map_err(|error| Fault::Row {
         table,
         row: number,
         what: format!("column {column} is no text: {error}"),

@@ -56,16 +56,29 @@ fn ids_as_json(ids: &[ExecutionId]) -> String {
     json
 }
 
+/// Leaves out of a list what cannot be read, unless it was asked for.
+fn readable<T>(read: Result<T, Fault>, asked_for: bool) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ Fault::Row { .. }) if !asked_for => {
+            tracing::warn!(%error, "a row cannot be read and is left out");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 impl Snapshot<'_> {
     /// A page of executions, newest first.
     pub(crate) fn executions(&mut self, query: &ExecutionQuery) -> Result<ExecutionPage, Fault> {
         let size = page_size(query.limit);
         let mut roots = self.roots(query, size.saturating_add(1))?;
         let more = cut(&mut roots, size);
-        let executions = roots
-            .into_iter()
-            .map(|root| self.execution_record(root, query.payloads))
-            .collect::<Result<_, _>>()?;
+        let mut executions = Vec::with_capacity(roots.len());
+        for root in roots {
+            let record = self.execution_record(root, query.payloads);
+            executions.extend(readable(record, query.ids.is_some())?);
+        }
         Ok(ExecutionPage { executions, more })
     }
 
@@ -105,16 +118,10 @@ impl Snapshot<'_> {
         let mut rows = self.sql.get(sql)?.raw_query();
         let mut tasks = Vec::new();
         while let Some(row) = rows.next()? {
-            match lanes
-                .known(rows::lane_of(row)?)
-                .and_then(|lane| rows::task(row, lane))
-            {
-                Ok(stored) => tasks.push(stored),
-                Err(error @ Fault::Row { .. }) if !asked_for => {
-                    tracing::warn!(%error, "a row cannot be read and is left out");
-                }
-                Err(error) => return Err(error),
-            }
+            let task = rows::lane_of(row)
+                .and_then(|lane| lanes.known(lane))
+                .and_then(|lane| rows::task(row, lane));
+            tasks.extend(readable(task, asked_for)?);
         }
         Ok(tasks)
     }
@@ -151,11 +158,15 @@ impl Snapshot<'_> {
         };
         tasks.sort_unstable_by_key(|stored| stored.task.id);
         let more = cut(&mut tasks, size);
-        let tasks = tasks
-            .into_iter()
-            .map(|task| self.task_record(task, query.payloads))
-            .collect::<Result<_, _>>()?;
-        Ok(TaskPage { tasks, more })
+        let mut records = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let record = self.task_record(task, query.payloads);
+            records.extend(readable(record, query.ids.is_some())?);
+        }
+        Ok(TaskPage {
+            tasks: records,
+            more,
+        })
     }
 
     fn tasks_by_id(&mut self, ids: &[TaskId], query: &TaskQuery) -> Result<Vec<Stored>, Fault> {
@@ -231,7 +242,10 @@ impl Snapshot<'_> {
             Ok(rows::text(row, 0, "inputs", seq).map(Payload::from_stored))
         })??;
         let statement = self.sql.get(Sql::ReadOutcome)?;
-        let text: Option<String> = statement.query_row([seq], |row| row.get(1))?;
+        let text = statement.query_row([seq], |row| {
+            let text = rows::maybe_text(row, 0, "tasks", seq);
+            Ok(text.map(|text| text.map(str::to_owned)))
+        })??;
         let outcome = rows::task_outcome(seq, task.state.kind(), text)?;
         Ok(TaskRecord {
             task,

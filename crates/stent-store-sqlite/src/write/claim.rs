@@ -4,15 +4,25 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
-    FunctionName, HistoryEntry, Payload, QueueName, State, Timestamp, cancel,
+    Failure, FailureKind, FunctionName, HistoryEntry, Outcome, Payload, QueueName, State,
+    Timestamp, cancel,
     claim::{LaneOffer, Picker},
+    commit::{TaskCommit, Then},
     defaults,
     lease::{self, CrashLimit, LeaseTerms},
     store::{ClaimAnswer, ClaimRequest, ClaimedTask, StolenTask},
 };
 
 use super::tasks::read;
-use crate::{error::Fault, rows, session::Session, statements::Sql};
+use crate::{
+    error::Fault,
+    rows::{self, Stored},
+    session::Session,
+    statements::Sql,
+};
+
+/// An input, if it stands in its task's row and can be read.
+type Inline = Result<Option<Payload>, Fault>;
 
 /// What a worker serves.
 struct Served<'r> {
@@ -191,13 +201,38 @@ impl Session<'_> {
         terms: &LeaseTerms,
         now: Timestamp,
     ) -> Result<Vec<ClaimedTask>, Fault> {
+        let due = self.due_tasks(lane, at_most, terms, now)?;
+        self.save_claims(due.iter().map(|(stored, _)| stored))?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for (stored, input) in due {
+            match self.with_data(&stored, input) {
+                Ok((input, history)) => claimed.push(ClaimedTask {
+                    task: stored.task,
+                    input,
+                    history,
+                }),
+                Err(error @ Fault::Row { .. }) => self.condemn(&stored, &error, now)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// The oldest due tasks of a lane as they are once they are leased, with the inputs that stand in their rows.
+    fn due_tasks(
+        &mut self,
+        lane: i64,
+        at_most: u32,
+        terms: &LeaseTerms,
+        now: Timestamp,
+    ) -> Result<Vec<(Stored, Inline)>, Fault> {
         let limited = self.limit(&self.lanes.known(lane)?.function).is_some();
         let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
-        let mut found = Vec::new();
+        let mut due = Vec::new();
         let lanes = &self.lanes;
-        let statement = self.sql.get(Sql::ClaimDue)?;
+        let statement = self.sql.get(Sql::ListDue)?;
         let mut rows = statement.query([lane, now.as_micros()])?;
-        while found.len() < at_most
+        while due.len() < at_most
             && let Some(row) = rows.next()?
         {
             let stored = match read(row, lanes) {
@@ -211,26 +246,23 @@ impl Session<'_> {
             let Ok(transition) = lease::claim(stored.task, terms, limited, now) else {
                 continue;
             };
-            let input = inline_input(row, stored.seq)?;
-            let seq = stored.seq;
-            let task = transition.task;
-            found.push((rows::Stored { seq, task }, input));
+            let (seq, task) = (stored.seq, transition.task);
+            let input = rows::maybe_text(row, rows::TASK_COLUMNS, "tasks", seq);
+            due.push((
+                Stored { seq, task },
+                input.map(|text| text.map(Payload::from_stored)),
+            ));
         }
-        drop(rows);
-        found
-            .into_iter()
-            .map(|(stored, input)| self.claimed(stored, input))
-            .collect()
+        Ok(due)
     }
 
-    /// Saves a lease and adds what its holder needs.
-    fn claimed(
+    /// What the holder of a lease needs beside the task: its arguments and its history.
+    fn with_data(
         &mut self,
-        stored: rows::Stored,
-        input: Option<Payload>,
-    ) -> Result<ClaimedTask, Fault> {
-        self.save_claim(&stored)?;
-        let input = match input {
+        stored: &Stored,
+        input: Inline,
+    ) -> Result<(Payload, Vec<HistoryEntry>), Fault> {
+        let input = match input? {
             Some(input) => input,
             None => self.large_input(stored.seq)?,
         };
@@ -239,11 +271,24 @@ impl Session<'_> {
         } else {
             self.history(stored.seq)?
         };
-        Ok(ClaimedTask {
-            task: stored.task,
-            input,
-            history,
-        })
+        Ok((input, history))
+    }
+
+    /// Ends a task, which was just leased, whose input or history cannot be read: nobody could run it, and it would be claimed for ever.
+    fn condemn(&mut self, stored: &Stored, error: &Fault, now: Timestamp) -> Result<(), Fault> {
+        let failure = Failure::new(
+            FailureKind::UndecodableInput,
+            format!("{error}; mend the row and replay the execution"),
+        );
+        let commit = TaskCommit {
+            task: stored.task.id,
+            fence: stored.task.fence,
+            number: 1,
+            assumes: Vec::new(),
+            writes: Vec::new(),
+            then: Then::End(Outcome::Failed(failure)),
+        };
+        self.commit_one(commit, now).map(drop)
     }
 
     fn large_input(&mut self, seq: i64) -> Result<Payload, Fault> {
@@ -265,18 +310,6 @@ impl Session<'_> {
         }
         Ok(history)
     }
-}
-
-/// The input that stands in the task's own row, if it does.
-fn inline_input(row: &rusqlite::Row<'_>, seq: i64) -> Result<Option<Payload>, Fault> {
-    if matches!(
-        row.get_ref(rows::TASK_COLUMNS)?,
-        rusqlite::types::ValueRef::Null
-    ) {
-        return Ok(None);
-    }
-    let text = rows::text(row, rows::TASK_COLUMNS, "tasks", seq)?;
-    Ok(Some(Payload::from_stored(text)))
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

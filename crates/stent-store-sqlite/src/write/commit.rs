@@ -42,7 +42,7 @@ impl Session<'_> {
     }
 
     /// Applies one write, or says why not.
-    fn commit_one(
+    pub(super) fn commit_one(
         &mut self,
         commit: TaskCommit,
         now: Timestamp,

@@ -1,5 +1,7 @@
 //! Loading and saving tasks.
 
+use std::fmt::Write as _;
+
 use rusqlite::{OptionalExtension as _, Row, params};
 use stent_core::{Outcome, Payload, State, Task, TaskId, Timestamp, time::micros};
 
@@ -228,25 +230,32 @@ impl Session<'_> {
         .map(drop)
     }
 
-    /// Keeps a lease that was given on a task.
-    pub(super) fn save_claim(&mut self, stored: &Stored) -> Result<(), Fault> {
-        let task = &stored.task;
+    /// Keeps leases that one claim gave on tasks of one lane, by one statement: so they differ in nothing but their tokens, each of which
+    /// is the one after the row's.
+    pub(super) fn save_claims<'t>(
+        &mut self,
+        leased: impl Iterator<Item = &'t Stored> + Clone,
+    ) -> Result<(), Fault> {
+        let Some(Stored { task, .. }) = leased.clone().next() else {
+            return Ok(());
+        };
         let lane = self.lane_number(task)?;
         let columns = StateColumns::from(&task.state);
+        let rows = as_json(leased.clone().map(|stored| stored.seq));
         self.execute(
             Sql::Claim,
             params![
-                stored.seq,
+                rows,
                 lane,
                 task.holds_slot,
                 columns.lease_expires_at,
                 columns.holder,
-                task.fence.token.0,
                 task.fence.mark.0,
-                task.commits,
             ],
         )?;
-        self.know(stored);
+        for stored in leased {
+            self.know(stored);
+        }
         Ok(())
     }
 
@@ -262,6 +271,18 @@ impl Session<'_> {
 /// An input as it stands in its task's row, if it does.
 fn inline(input: &Payload) -> Option<&str> {
     Some(input.as_str()).filter(|text| text.len() <= INLINE_INPUT_BYTES)
+}
+
+/// Rows' numbers as a JSON array.
+fn as_json(rows: impl Iterator<Item = i64>) -> String {
+    let mut json = String::from("[");
+    for row in rows {
+        let comma = if json.len() > 1 { "," } else { "" };
+        // Writing to a string does not fail.
+        write!(json, "{comma}{row}").unwrap_or_default();
+    }
+    json.push(']');
+    json
 }
 
 /// Whether only that has changed which no index looks at: the holder of a lease goes on, or is given an outcome.
