@@ -163,7 +163,7 @@ CREATE TABLE workers (
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX workers_seen ON workers (seen_at);
+CREATE INDEX workers_seen ON workers (seen_at DESC, name);
 
 -- When the fleet's next cleanup is due.
 CREATE TABLE cleanup_schedule (

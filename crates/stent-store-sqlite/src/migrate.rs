@@ -77,3 +77,6 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests;

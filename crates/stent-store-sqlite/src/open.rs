@@ -152,10 +152,15 @@ impl Opening<'_> {
             return Err(OpenError::ReadOnly { path });
         }
         self.check(&migrate::owner(&connection).map_err(wrap)?)?;
+        self.limit_size(&connection).map_err(wrap)?;
         migrate::migrate(&mut connection).map_err(wrap)?;
         self.check(&migrate::owner(&connection).map_err(wrap)?)?;
         self.use_wal(&mut connection)?;
         self.set_writer(&connection).map_err(wrap)?;
+        // Whether it can be written shows only when it is.
+        migrate::immediate(&mut connection)
+            .and_then(rusqlite::Transaction::commit)
+            .map_err(wrap)?;
         Ok(connection)
     }
 
@@ -168,6 +173,10 @@ impl Opening<'_> {
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         set_number(connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         set_number(connection, "journal_size_limit", WAL_KEPT_BYTES)?;
+        Ok(())
+    }
+
+    fn limit_size(&self, connection: &Connection) -> rusqlite::Result<()> {
         if let Some(bytes) = self.options.max_bytes {
             let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;
@@ -274,3 +283,6 @@ fn immutable_uri(path: &Path) -> String {
     uri.push_str("?immutable=1");
     uri
 }
+
+#[cfg(test)]
+mod tests;

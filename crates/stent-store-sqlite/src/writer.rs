@@ -199,16 +199,21 @@ struct Thread {
     hub: Arc<Hub>,
 }
 
-impl Drop for Thread {
-    /// Also when it panics: whoever waits is told, by the loss of the other end of its channel.
+/// Lets nothing more in when the thread ends, also by a panic.
+struct Stop<'t>(&'t Thread);
+
+impl Drop for Stop<'_> {
     fn drop(&mut self) {
-        self.queue.abandon();
-        self.hub.close();
+        self.0.queue.abandon();
+        self.0.hub.close();
     }
 }
 
 impl Thread {
     fn serve(self, connection: &Connection, clock: Arc<dyn Clock>) {
+        let mut batch = Vec::new();
+        // Dropped before the batch: whoever is told that the thread has stopped finds it so.
+        let _stop = Stop(&self);
         let mut session = match Session::new(connection, clock) {
             Ok(session) => session,
             Err(error) => {
@@ -216,7 +221,6 @@ impl Thread {
                 return;
             }
         };
-        let mut batch = Vec::new();
         loop {
             let patience = self.hub.is_heard().then_some(WATCH_INTERVAL);
             match self.queue.take(BATCH_ELEMENTS, patience, &mut batch) {
@@ -356,3 +360,6 @@ fn failure(fault: &Fault) -> Failure {
         Fault::Row { .. } => Failure::unreadable(fault),
     }
 }
+
+#[cfg(test)]
+mod tests;

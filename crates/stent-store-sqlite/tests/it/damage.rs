@@ -1,0 +1,100 @@
+//! Rows that this version cannot read: an error where they are asked for, and no harm to others.
+
+use rusqlite::Connection;
+use stent_core::{
+    FailureKind, Outcome, StateKind, Store as _, StoreError,
+    store::{ExecutionQuery, TaskQuery},
+};
+use stent_store_sqlite::{SqliteOptions, SqliteStore};
+use tempfile::TempDir;
+
+use crate::requests::{claim, dispatch, executions};
+
+fn store() -> (TempDir, SqliteStore, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    let store = SqliteOptions::new(&path).open().unwrap();
+    let foreign = Connection::open(&path).unwrap();
+    (folder, store, foreign)
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_an_error_by_itself_and_left_out_of_lists() {
+    let (_folder, store, foreign) = store();
+    let bad = dispatch(&store, "1").await.unwrap();
+    let good = dispatch(&store, "2").await.unwrap();
+    let id = &bad.as_bytes()[..];
+    foreign
+        .execute("UPDATE tasks SET commits = -1 WHERE id = ?1", [id])
+        .unwrap();
+    assert_eq!(executions(&store).await, [good]);
+    let query = TaskQuery {
+        ids: Some(vec![bad.root()]),
+        ..TaskQuery::default()
+    };
+    let error = store.tasks(query).await.unwrap_err();
+    assert!(matches!(error, StoreError::Final { .. }), "{error}");
+    let claimed = claim(&store, 10).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].task.execution, good);
+}
+
+#[tokio::test]
+async fn the_tables_take_no_bytes_for_text() {
+    let (_folder, store, foreign) = store();
+    dispatch(&store, "1").await.unwrap();
+    assert!(
+        foreign
+            .execute("UPDATE tasks SET input = x'00ff'", [])
+            .is_err()
+    );
+    assert!(
+        foreign
+            .execute("UPDATE tasks SET commits = 'many'", [])
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn an_input_that_is_no_text_ends_its_task_as_a_dead_letter_and_others_run() {
+    let (_folder, store, foreign) = store();
+    let bad = dispatch(&store, "1").await.unwrap();
+    let good = dispatch(&store, "2").await.unwrap();
+    let id = &bad.as_bytes()[..];
+    foreign
+        .execute(
+            "UPDATE tasks SET input = CAST(x'22ff22' AS TEXT) WHERE id = ?1",
+            [id],
+        )
+        .unwrap();
+    let claimed = claim(&store, 10).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].task.execution, good);
+    foreign
+        .execute("UPDATE tasks SET input = '1' WHERE id = ?1", [id])
+        .unwrap();
+    let query = ExecutionQuery {
+        states: vec![StateKind::Failed],
+        payloads: true,
+        ..ExecutionQuery::default()
+    };
+    let dead = store.executions(query).await.unwrap().executions;
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].root.task.execution, bad);
+    let Some(Outcome::Failed(failure)) = &dead[0].root.outcome else {
+        panic!("{dead:?}");
+    };
+    assert_eq!(failure.kind(), FailureKind::UndecodableInput);
+}
+
+#[tokio::test]
+async fn a_lane_of_an_impossible_name_is_left_alone() {
+    let (_folder, store, foreign) = store();
+    dispatch(&store, "1").await.unwrap();
+    foreign
+        .execute("UPDATE lanes SET function = ''", [])
+        .unwrap();
+    assert!(claim(&store, 10).await.unwrap().is_empty());
+    dispatch(&store, "2").await.unwrap();
+    assert_eq!(claim(&store, 10).await.unwrap().len(), 1);
+}

@@ -1,0 +1,10 @@
+//! What is particular to this store: files, settings, locks, processes. What every store must do is checked by `tests/conformance.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
+
+mod damage;
+mod group_commit;
+mod hints;
+mod opening;
+mod processes;
+mod requests;

@@ -1,0 +1,187 @@
+//! Whose file it is, its mode and settings, and every way in which opening is refused.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Barrier},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use stent_core::Store as _;
+use stent_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
+
+use crate::requests::{dispatch, executions};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteOptions::new(path).busy_timeout(SHORT).open()
+}
+
+fn bytes_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            (name, fs::read(file.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_missing_file_is_created_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a strange name?%.db");
+    let store = open(&path).unwrap();
+    for file in fs::read_dir(folder.path()).unwrap() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    assert_eq!(store.path(), path);
+}
+
+#[test]
+fn a_missing_file_that_must_not_be_created_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no.db");
+    let error = SqliteOptions::new(&path).create(false).open().unwrap_err();
+    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
+    assert!(!path.exists());
+    let error = open(&folder.path().join("no/such.db")).unwrap_err();
+    assert!(matches!(error, OpenError::MissingFolder { .. }), "{error}");
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.db");
+    for content in ["hello".to_owned(), "not a database ".repeat(1_000)] {
+        fs::write(&path, content).unwrap();
+        let before = bytes_of(folder.path());
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
+        assert_eq!(bytes_of(folder.path()), before);
+    }
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_as_it_was() {
+    for statements in [
+        "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);",
+        "PRAGMA application_id = 77; CREATE TABLE theirs (x);",
+        "PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);",
+        "PRAGMA user_version = 3; CREATE TABLE theirs (x); DROP TABLE theirs;",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("theirs.db");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(statements)
+            .unwrap();
+        let before = bytes_of(folder.path());
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::AnotherProgram { .. }), "{error}");
+        assert_eq!(bytes_of(folder.path()), before, "{statements}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    drop(open(&path).unwrap());
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let before = bytes_of(folder.path());
+    let error = open(&path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::NewerSchema {
+                found: 99,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(bytes_of(folder.path()), before);
+}
+
+#[test]
+fn a_database_that_stays_locked_is_told_and_one_that_is_unlocked_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    let foreign = Connection::open(&path).unwrap();
+    foreign.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let error = open(&path).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Locked { waited: SHORT, .. }),
+        "{error}"
+    );
+    foreign.execute_batch("ROLLBACK").unwrap();
+    assert!(open(&path).is_ok());
+}
+
+#[test]
+fn a_new_database_that_finds_no_room_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    // Too little for the schema.
+    let connection = Connection::open(&path).unwrap();
+    drop(connection);
+    let error = SqliteOptions::new(&path)
+        .max_bytes(8_192)
+        .open()
+        .unwrap_err();
+    assert!(matches!(error, OpenError::DiskFull { .. }), "{error}");
+    assert!(open(&path).is_ok());
+}
+
+#[tokio::test]
+async fn ten_may_open_an_empty_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Arc::new(folder.path().join("stent.db"));
+    let barrier = Arc::new(Barrier::new(10));
+    let openers: Vec<_> = (0..10)
+        .map(|_| {
+            let (path, barrier) = (Arc::clone(&path), Arc::clone(&barrier));
+            std::thread::spawn(move || {
+                barrier.wait();
+                SqliteOptions::new(&*path).open().unwrap()
+            })
+        })
+        .collect();
+    let stores: Vec<_> = openers.into_iter().map(|one| one.join().unwrap()).collect();
+    for store in &stores {
+        dispatch(store, "1").await.unwrap();
+    }
+    for store in &stores {
+        assert_eq!(executions(store).await.len(), 10);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_first_start_is_finished_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    // As it is when a process ends between the creation of the file and the migration, or between that and the journal mode.
+    fs::write(&path, "").unwrap();
+    drop(open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("PRAGMA journal_mode = DELETE")
+        .unwrap();
+    drop(connection);
+    let store = open(&path).unwrap();
+    dispatch(&store, "1").await.unwrap();
+    assert!(folder.path().join("stent.db-wal").exists());
+    assert!(store.functions().await.unwrap().len() == 1);
+}
