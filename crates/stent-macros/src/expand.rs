@@ -220,8 +220,10 @@ fn run(durable: &Durable) -> TokenStream {
         let __stent_returned = #name::#body_name(#(#given),*)#wait;
         #finish
     };
+    let lints = quote!(#[allow(clippy::redundant_closure, reason = "the closure turns `&E` into what `when` takes")]);
     if durable.options.blocking {
         quote! {
+            #lints
             fn __stent_run(
                 __stent_input: ::stent::__private::Payload,
             ) -> ::core::result::Result<::stent::__private::Payload, ::stent::__private::Failure> {
@@ -230,6 +232,7 @@ fn run(durable: &Durable) -> TokenStream {
         }
     } else {
         quote! {
+            #lints
             fn __stent_run(__stent_input: ::stent::__private::Payload) -> ::stent::__private::BodyFuture {
                 ::std::boxed::Box::pin(async move { #run })
             }

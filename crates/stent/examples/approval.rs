@@ -38,7 +38,10 @@ async fn reimburse(what: String, cents: u64) -> stent::Result<String> {
 #[durable]
 async fn pay(what: String, cents: u64) -> stent::Result<String> {
     let key = stent::uuid()?;
-    Ok(format!("of {cents} cents for {what} under key {}", &key.simple().to_string()[..8]))
+    Ok(format!(
+        "of {cents} cents for {what} under key {}",
+        &key.simple().to_string()[..8]
+    ))
 }
 
 #[tokio::main]
@@ -49,7 +52,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .unwrap_or_else(|| folder.path().join("expenses.db").display().to_string());
     let stent = Stent::open(&format!("sqlite:{database}")).await?;
-    let worker = stent.worker().register(functions![reimburse, pay]).start().await?;
+    let worker = stent
+        .worker()
+        .register(functions![reimburse, pay])
+        .start()
+        .await?;
 
     let answers = [
         ("a train ticket", Some(true)),
@@ -59,11 +66,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (what, answer) in answers {
         let execution = stent.dispatch(reimburse(what.to_owned(), 4_200)).await?;
         if let Some(granted) = answer {
-            let decision = Decision { by: "Ada".to_owned(), granted };
+            let decision = Decision {
+                by: "Ada".to_owned(),
+                granted,
+            };
             execution.signal("decision", &decision).await?;
         }
         println!("{what}: {}", execution.result().await?);
     }
-    worker.drain().await;
+    worker.drain().await?;
     Ok(())
 }

@@ -10,7 +10,7 @@
 
 use std::{
     error::Error,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -67,16 +67,15 @@ async fn work(database: &str, gets_stuck: bool) -> Result<(), Box<dyn Error>> {
         .await?;
     say("is ready");
     tokio::task::spawn_blocking(|| std::io::stdin().lines().last()).await?;
-    worker.drain().await;
+    worker.drain().await?;
     Ok(())
 }
 
 /// Tells the process that watches what happens here.
 #[expect(clippy::print_stdout, reason = "an example talks to people")]
 fn say(what: &str) {
+    // Standard output goes out line by line: a process that is killed next has said so.
     println!("{what}");
-    // Whoever watches acts on it at once; a body that is killed next must have said so.
-    let _: std::io::Result<()> = std::io::stdout().flush();
 }
 
 /// Starts both workers, kills the first, and prints what happens when.
@@ -95,7 +94,10 @@ async fn show(database: &Path) -> Result<(), Box<dyn Error>> {
 
     let mut second = Worker::start("worker 2", database, false)?;
     second.follow(&timeline, Some("is ready"))?;
-    timeline.add("you", &format!("wait: the lease of worker 1 ends {LEASE:?} after it was last renewed"));
+    timeline.add(
+        "you",
+        &format!("wait: the lease of worker 1 ends {LEASE:?} after it was last renewed"),
+    );
     second.follow(&timeline, Some("step `label` runs"))?;
     let result = execution.result().await?;
     timeline.add("you", &format!("the result: {result}"));
@@ -122,7 +124,7 @@ impl Timeline {
 struct Worker {
     name: &'static str,
     process: Child,
-    says: BufReader<ChildStdout>,
+    says: Lines<BufReader<ChildStdout>>,
 }
 
 impl Worker {
@@ -134,13 +136,20 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let says = process.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
-        Ok(Self { name, process, says: BufReader::new(says) })
+        let says = process
+            .stdout
+            .take()
+            .ok_or(std::io::ErrorKind::BrokenPipe)?;
+        Ok(Self {
+            name,
+            process,
+            says: BufReader::new(says).lines(),
+        })
     }
 
     /// Adds what it says to the timeline, up to and with `last`; or until it says no more.
     fn follow(&mut self, timeline: &Timeline, last: Option<&str>) -> Result<(), Box<dyn Error>> {
-        for line in self.says.by_ref().lines() {
+        for line in self.says.by_ref() {
             let line = line?;
             timeline.add(self.name, &line);
             if last == Some(&*line) {
@@ -155,11 +164,9 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// Leaves no process behind, however the example ends.
+    /// Leaves no process behind, however the example ends. One that has ended already is fine.
     fn drop(&mut self) {
-        if matches!(self.process.try_wait(), Ok(None)) {
-            let _: std::io::Result<()> = self.process.kill();
-            let _: std::io::Result<_> = self.process.wait().map(drop);
-        }
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }

@@ -4,13 +4,15 @@
 //! cargo run --example exclusive [DATABASE]
 //! ```
 //!
-//! The witness is not the database: each body makes a file in a folder, counts the files that are there, and deletes its own. If two bodies ever
-//! run at once, the later one of them counts both. To show that the witness can see, the same is done without a limit first.
+//! The witness is not the database: each body takes the first of some lock files that is free. If two bodies ever run at once, one of them finds
+//! the first one taken. To show that the witness can see, the same is done without a limit first.
+//!
+//! Halfway, the process that works is killed with SIGKILL. Its slot is free again when its lease ends, and another process goes on.
 
 use std::{
     collections::BTreeMap,
     error::Error,
-    fs::{self, File},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -23,8 +25,10 @@ use stent::prelude::*;
 
 const WORKERS: usize = 3;
 const TASKS: u32 = 24;
+/// How long a killed process keeps its slot. Short, so that you don't have to wait.
+const LEASE: Duration = Duration::from_secs(1);
 
-/// Where running bodies leave their files.
+/// Where the lock files are.
 #[derive(Debug)]
 struct Witness(PathBuf);
 
@@ -37,24 +41,37 @@ struct Seen {
 
 /// One at a time, over all workers on the database.
 #[durable(max_concurrent = 1)]
-async fn exclusive(number: u32, #[state] witness: Arc<Witness>) -> io::Result<Seen> {
-    look(&format!("exclusive-{number}"), &witness.0).await
+async fn exclusive(_number: u32, #[state] witness: Arc<Witness>) -> io::Result<Seen> {
+    look(&witness.0).await
 }
 
 /// As many at once as the workers run.
 #[durable]
-async fn unlimited(number: u32, #[state] witness: Arc<Witness>) -> io::Result<Seen> {
-    look(&format!("unlimited-{number}"), &witness.0).await
+async fn unlimited(_number: u32, #[state] witness: Arc<Witness>) -> io::Result<Seen> {
+    look(&witness.0).await
 }
 
-/// Works for a moment, and counts who works beside.
-async fn look(name: &str, witness: &Path) -> io::Result<Seen> {
-    let own = witness.join(name);
-    File::create_new(&own)?;
-    let running_at_once = fs::read_dir(witness)?.count();
+/// Works for a moment, and looks who works beside.
+async fn look(witness: &Path) -> io::Result<Seen> {
+    let (_lock, running_at_once) = take_lock(witness)?;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    fs::remove_file(own)?;
-    Ok(Seen { process: std::process::id(), running_at_once })
+    Ok(Seen {
+        process: std::process::id(),
+        running_at_once,
+    })
+}
+
+/// Takes the first lock that is free, and gives its number, from 1. The system gives it back, also if the process is killed.
+fn take_lock(witness: &Path) -> io::Result<(File, usize)> {
+    let mut number = 1;
+    loop {
+        let lock = File::create(witness.join(number.to_string()))?;
+        match lock.try_lock() {
+            Ok(()) => return Ok((lock, number)),
+            Err(TryLockError::WouldBlock) => number += 1,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 #[tokio::main]
@@ -75,10 +92,11 @@ async fn work(database: &str, witness: &str) -> Result<(), Box<dyn Error>> {
         .register(functions![exclusive, unlimited])
         .state(Arc::new(Witness(witness.into())))
         .concurrency(4)
+        .lease_duration(LEASE)
         .start()
         .await?;
     tokio::task::spawn_blocking(|| io::stdin().lines().last()).await?;
-    worker.drain().await;
+    worker.drain().await?;
     Ok(())
 }
 
@@ -86,27 +104,44 @@ async fn work(database: &str, witness: &str) -> Result<(), Box<dyn Error>> {
 async fn show(database: &Path) -> Result<(), Box<dyn Error>> {
     let witness = tempfile::tempdir()?;
     let stent = Stent::open(&format!("sqlite:{}", database.display())).await?;
-    let workers = (0..WORKERS)
+    let mut workers = (0..WORKERS)
         .map(|_| Worker::start(database, witness.path()))
         .collect::<io::Result<Vec<_>>>()?;
 
-    let seen = run_all(&stent, (0..TASKS).map(unlimited)).await?;
-    print("without a limit", &seen);
-    let seen = run_all(&stent, (0..TASKS).map(exclusive)).await?;
-    let most = print("with `max_concurrent = 1`", &seen);
-    drop(workers);
-    if most == 1 { Ok(()) } else { Err("the limit was exceeded".into()) }
-}
-
-async fn run_all<D: Durable<Output = Seen>>(
-    stent: &Stent,
-    calls: impl Iterator<Item = Call<D>>,
-) -> stent::Result<Vec<Seen>> {
     let mut seen = Vec::new();
-    for execution in stent.dispatch_all(calls).await? {
+    for execution in stent.dispatch_all((0..TASKS).map(unlimited)).await? {
         seen.push(execution.result().await?);
     }
-    Ok(seen)
+    print("without a limit", &seen);
+
+    let mut seen = Vec::new();
+    let executions = stent.dispatch_all((0..TASKS).map(exclusive)).await?;
+    let (first_half, second_half) = executions.split_at(executions.len() / 2);
+    for execution in first_half {
+        seen.push(execution.result().await?);
+    }
+    if let Some(last) = seen.last() {
+        kill(&mut workers, last.process)?;
+    }
+    for execution in second_half {
+        seen.push(execution.result().await?);
+    }
+    match print("with `max_concurrent = 1`", &seen) {
+        1 => Ok(()),
+        _ => Err("the limit was exceeded".into()),
+    }
+}
+
+/// Kills a worker process with SIGKILL.
+#[expect(clippy::print_stdout, reason = "an example talks to people")]
+fn kill(workers: &mut [Worker], process: u32) -> io::Result<()> {
+    match workers.iter_mut().find(|worker| worker.0.id() == process) {
+        Some(worker) => {
+            println!("killing process {process}");
+            worker.0.kill()
+        }
+        None => Ok(()),
+    }
 }
 
 /// Prints how many bodies each process ran, and gives the most that were seen at once.
@@ -116,7 +151,11 @@ fn print(title: &str, seen: &[Seen]) -> usize {
     for body in seen {
         *by_process.entry(body.process).or_default() += 1;
     }
-    let most = seen.iter().map(|body| body.running_at_once).max().unwrap_or(0);
+    let most = seen
+        .iter()
+        .map(|body| body.running_at_once)
+        .max()
+        .unwrap_or(0);
     println!("{title}: {} tasks, at most {most} at once", seen.len());
     for (process, bodies) in by_process {
         println!("  process {process:<8} ran {bodies}");
@@ -141,6 +180,6 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        let _: io::Result<_> = self.0.wait().map(drop);
+        self.0.wait().ok();
     }
 }

@@ -52,7 +52,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .unwrap_or_else(|| folder.path().join("texts.db").display().to_string());
     let stent = Stent::open(&format!("sqlite:{database}")).await?;
-    let functions = functions![count_words, repeat, count_all, count_what_can_be_counted, both];
+    let functions = functions![
+        count_words,
+        repeat,
+        count_all,
+        count_what_can_be_counted,
+        both
+    ];
     let worker = stent.worker().register(functions).start().await?;
 
     let texts = |count: usize| (0..count).map(|n| "word ".repeat(n)).collect::<Vec<_>>();
@@ -68,9 +74,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Outside a durable function, many calls are dispatched in one transaction, and each is an execution of its own.
     let calls = repeat.starmap([("ho".to_owned(), 3), ("hey".to_owned(), 2)]);
     let handles = stent.dispatch_all(calls).await?;
-    let [first, second] = &handles[..] else { return Err("two were dispatched".into()) };
+    let [first, second] = &handles[..] else {
+        return Err("two were dispatched".into());
+    };
     let (first, second) = join(first.result(), second.result()).await;
     println!("{} and {}", first?, second?);
-    worker.drain().await;
+    worker.drain().await?;
     Ok(())
 }

@@ -52,7 +52,10 @@ async fn book(part: Part, city: String) -> stent::Result<Booking> {
         return Err(stent::fatal("there are no cars in Venice"));
     }
     // The same number again if this body is begun again: the other side sees one booking.
-    let booking = Booking { part, number: stent::uuid()?.simple().to_string()[..8].to_owned() };
+    let booking = Booking {
+        part,
+        number: stent::uuid()?.simple().to_string()[..8].to_owned(),
+    };
     say(&format!("  booked {part:?}: {}", booking.number));
     Ok(booking)
 }
@@ -71,7 +74,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .unwrap_or_else(|| folder.path().join("trips.db").display().to_string());
     let stent = Stent::open(&format!("sqlite:{database}")).await?;
-    let worker = stent.worker().register(functions![book_trip, book, undo]).start().await?;
+    let worker = stent
+        .worker()
+        .register(functions![book_trip, book, undo])
+        .start()
+        .await?;
     for city in ["Lisbon", "Venice"] {
         say(&format!("a trip to {city}"));
         match stent.run(book_trip(city.to_owned())).await {
@@ -79,7 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Err(error) => say(&format!("  no trip: {}", reason(&error))),
         }
     }
-    worker.drain().await;
+    worker.drain().await?;
     Ok(())
 }
 

@@ -23,46 +23,46 @@ const CHUNK: usize = 256 * 1024;
 
 /// What is wrong with one file or folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The file or folder, below the indexed one.
-    pub path: String,
+    pub(crate) path: String,
     /// Why it is not in the index.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// What there is to index. Paths are relative to the folder and sorted.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// Plain files.
-    pub files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// What could not be listed.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     /// Folders that were left out, as [`SKIPPED_FOLDERS`] says.
-    pub skipped: Vec<String>,
+    pub(crate) skipped: Vec<String>,
     /// Links that were not followed.
-    pub links: u64,
+    pub(crate) links: u64,
 }
 
 /// What one file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measures {
+pub(crate) struct Measures {
     /// Its size.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Its lines; a last one without a line feed counts too.
-    pub lines: u64,
+    pub(crate) lines: u64,
     /// Its words: what stands between ASCII white space.
-    pub words: u64,
+    pub(crate) words: u64,
     /// The SHA-256 of its content, in hexadecimal, as `sha256sum` prints it.
-    pub sha256: String,
+    pub(crate) sha256: String,
 }
 
 /// Files of this program that may lie in the indexed folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Own(Vec<PathBuf>);
+pub(crate) struct Own(Vec<PathBuf>);
 
 impl Own {
     /// A database with the two files that stand beside it while it is open, and the report.
-    pub fn new(database: &Path, report: &Path) -> Self {
+    pub(crate) fn new(database: &Path, report: &Path) -> Self {
         let beside = |suffix: &str| {
             let mut path = database.as_os_str().to_owned();
             path.push(suffix);
@@ -102,7 +102,7 @@ fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
 ///
 /// # Errors
 /// When the folder itself cannot be read.
-pub fn list(folder: &Path, own: &Own) -> io::Result<Listing> {
+pub(crate) fn list(folder: &Path, own: &Own) -> io::Result<Listing> {
     let mut listing = Listing::default();
     let mut walk = WalkDir::new(folder).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
@@ -166,7 +166,7 @@ fn relative(folder: &Path, path: &Path) -> String {
 ///
 /// # Errors
 /// When it is no plain file (any more), cannot be read, or the reading was stopped.
-pub fn measure(path: &Path, should_stop: impl Fn() -> bool) -> io::Result<Measures> {
+pub(crate) fn measure(path: &Path, should_stop: impl Fn() -> bool) -> io::Result<Measures> {
     if !path.symlink_metadata()?.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,

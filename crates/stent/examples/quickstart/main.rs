@@ -34,7 +34,7 @@ use std::{
 use clap::Parser;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
-use stent::prelude::*;
+use stent::{prelude::*, store::SqliteOptions};
 
 use crate::{
     files::{Listing, Own, Problem},
@@ -50,7 +50,7 @@ const FILES_MAX: usize = 99_000;
 /// Indexes a folder durably: killed at any moment and started again, it goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
-pub struct Options {
+pub(crate) struct Options {
     /// The folder to index; by default this repository
     #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), hide_default_value = true)]
     folder: PathBuf,
@@ -116,7 +116,10 @@ async fn index_folder(
         links: listing.links,
     };
     let starts = [request.by, *start];
-    stent::step("write-report", || async move { index.write(&request.report, &starts) }).await
+    stent::step("write-report", || async move {
+        index.write(&request.report, &starts)
+    })
+    .await
 }
 
 /// Lists a folder on a thread that may block.
@@ -140,13 +143,19 @@ fn list_files(folder: PathBuf, own: Own) -> stent::Result<Listing> {
 )]
 fn measure_file(file: PathBuf, #[state] start: Arc<Start>) -> io::Result<Measured> {
     let measures = files::measure(&file, stent::is_cancelled)?;
-    Ok(Measured { measures, by: *start })
+    Ok(Measured {
+        measures,
+        by: *start,
+    })
 }
 
 /// Whether reading a file again may help: not if it is gone or closed to us.
 fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
-    !matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | InvalidInput)
+    !matches!(
+        error.kind(),
+        NotFound | NotADirectory | PermissionDenied | InvalidInput
+    )
 }
 
 fn at(path: &Path, error: io::Error) -> stent::Error {
@@ -155,8 +164,13 @@ fn at(path: &Path, error: io::Error) -> stent::Error {
 
 /// Why a file is not in the index: what its function said, without who called it.
 fn problem(file: &str, error: &stent::Error) -> Problem {
-    let reason = error.failure().map_or_else(|| error.to_string(), ToString::to_string);
-    Problem { path: file.to_owned(), reason }
+    let reason = error
+        .failure()
+        .map_or_else(|| error.to_string(), ToString::to_string);
+    Problem {
+        path: file.to_owned(),
+        reason,
+    }
 }
 
 #[tokio::main]
@@ -184,7 +198,9 @@ async fn main() -> ExitCode {
 async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>, Box<dyn Error>> {
     let places = state::Places::find(&options)?;
     let start = Start::now();
-    let stent = Stent::open(&places.url()).await?;
+    // By its path and not by a URL: a path may hold any character.
+    let store = SqliteOptions::new(&places.database).open()?;
+    let stent = Stent::new(Arc::new(store));
     let request = Request {
         folder: places.folder.clone(),
         report: places.report.clone(),
@@ -211,7 +227,7 @@ async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>
         interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
     };
     // Leases are given back, so that the next start goes on at once.
-    worker.drain().await;
+    worker.drain().await?;
     Ok(result)
 }
 
@@ -224,7 +240,10 @@ fn print_summary(screen: &Screen, summary: &Summary) {
         indicatif::HumanCount(summary.words),
     ));
     if summary.problems > 0 {
-        screen.say(&format!("{} could not be indexed; the report says why", summary.problems));
+        screen.say(&format!(
+            "{} could not be indexed; the report says why",
+            summary.problems
+        ));
     }
     screen.say(&summary.restarts());
     screen.say(&format!("report: {}", summary.report.display()));

@@ -16,11 +16,11 @@ use crate::files::{Measures, Problem};
 
 /// One start of the program. An index that was killed and gone on with has several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Start {
+pub(crate) struct Start {
     /// When, in milliseconds since the Unix epoch.
-    pub at_ms: u64,
+    pub(crate) at_ms: u64,
     /// The process.
-    pub process: u32,
+    pub(crate) process: u32,
 }
 
 impl fmt::Display for Start {
@@ -37,50 +37,50 @@ impl fmt::Display for Start {
 
 /// A file that was measured, and under which start that was.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// What it holds.
-    pub measures: Measures,
+    pub(crate) measures: Measures,
     /// Who measured it.
-    pub by: Start,
+    pub(crate) by: Start,
 }
 
 /// Everything that the report says.
 #[derive(Debug)]
-pub struct Index<'a> {
+pub(crate) struct Index<'a> {
     /// The folder.
-    pub folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// Every file that was measured, by path.
-    pub files: Vec<(&'a str, Measured)>,
+    pub(crate) files: Vec<(&'a str, Measured)>,
     /// What could not be indexed, by path.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     /// Folders that were left out.
-    pub skipped: &'a [String],
+    pub(crate) skipped: &'a [String],
     /// Links that were not followed.
-    pub links: u64,
+    pub(crate) links: u64,
 }
 
 /// The sums, as the index's result.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Where the report lies.
-    pub report: PathBuf,
+    pub(crate) report: PathBuf,
     /// Files that were measured.
-    pub files: usize,
+    pub(crate) files: usize,
     /// Files and folders that could not be read.
-    pub problems: usize,
+    pub(crate) problems: usize,
     /// Bytes of all files.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Lines of all files.
-    pub lines: u64,
+    pub(crate) lines: u64,
     /// Words of all files.
-    pub words: u64,
+    pub(crate) words: u64,
     /// Each start of the program that is known, with the number of files that it measured; the earliest first.
-    pub starts: Vec<(Start, usize)>,
+    pub(crate) starts: Vec<(Start, usize)>,
 }
 
 impl Summary {
     /// Says how much was done before and after the program was started again.
-    pub fn restarts(&self) -> String {
+    pub(crate) fn restarts(&self) -> String {
         let [(_, before), others @ ..] = self.starts.as_slice() else {
             return "nothing was measured".to_owned();
         };
@@ -89,7 +89,9 @@ impl Summary {
             0 => format!("{before} files were done in one go"),
             1 => format!("{before} files were done before the restart, {after} after it"),
             restarts => {
-                format!("{before} files were done before the first of {restarts} restarts, {after} after it")
+                format!(
+                    "{before} files were done before the first of {restarts} restarts, {after} after it"
+                )
             }
         }
     }
@@ -100,7 +102,7 @@ impl Index<'_> {
     ///
     /// # Errors
     /// When the report cannot be written.
-    pub fn write(&self, report: &Path, starts: &[Start]) -> io::Result<Summary> {
+    pub(crate) fn write(&self, report: &Path, starts: &[Start]) -> io::Result<Summary> {
         let summary = self.summary(report, starts);
         let mut beside = report.as_os_str().to_owned();
         beside.push(".new");
@@ -137,7 +139,11 @@ impl Index<'_> {
     }
 
     fn head(&self, page: &mut String, summary: &Summary) -> fmt::Result {
-        writeln!(page, "# Index of {}\n", code(&self.folder.to_string_lossy()))?;
+        writeln!(
+            page,
+            "# Index of {}\n",
+            code(&self.folder.to_string_lossy())
+        )?;
         writeln!(page, "| what | how many |\n|---|---:|")?;
         writeln!(page, "| files | {} |", summary.files)?;
         writeln!(page, "| bytes | {} |", summary.bytes)?;
@@ -149,7 +155,11 @@ impl Index<'_> {
             let skipped: Vec<_> = self.skipped.iter().map(|path| code(path)).collect();
             writeln!(page, "Left out: {}.\n", skipped.join(", "))?;
         }
-        writeln!(page, "## Before and after restarts\n\n{}.\n", summary.restarts())?;
+        writeln!(
+            page,
+            "## Before and after restarts\n\n{}.\n",
+            summary.restarts()
+        )?;
         writeln!(page, "| start | at | files done |\n|---:|---|---:|")?;
         for (number, (start, files)) in summary.starts.iter().enumerate() {
             writeln!(page, "| {} | {start} | {files} |", number + 1)?;
@@ -161,9 +171,17 @@ impl Index<'_> {
         let mut files: Vec<_> = self.files.iter().collect();
         files.sort_by_key(|(path, file)| (std::cmp::Reverse(file.measures.bytes), *path));
         writeln!(page, "\n## The ten largest files\n")?;
-        writeln!(page, "| bytes | lines | words | file |\n|---:|---:|---:|---|")?;
+        writeln!(
+            page,
+            "| bytes | lines | words | file |\n|---:|---:|---:|---|"
+        )?;
         for (path, file) in files.into_iter().take(10) {
-            let Measures { bytes, lines, words, .. } = file.measures;
+            let Measures {
+                bytes,
+                lines,
+                words,
+                ..
+            } = file.measures;
             writeln!(page, "| {bytes} | {lines} | {words} | {} |", code(path))?;
         }
         Ok(())
@@ -181,7 +199,10 @@ impl Index<'_> {
     }
 
     fn all(&self, page: &mut String) -> fmt::Result {
-        writeln!(page, "\n## All files\n\n| sha256 | bytes | file |\n|---|---:|---|")?;
+        writeln!(
+            page,
+            "\n## All files\n\n| sha256 | bytes | file |\n|---|---:|---|"
+        )?;
         for (path, file) in &self.files {
             let Measures { sha256, bytes, .. } = &file.measures;
             writeln!(page, "| `{sha256}` | {bytes} | {} |", code(path))?;
@@ -201,7 +222,11 @@ fn code(text: &str) -> String {
         }
     }
     // A fence longer than any run of backticks within.
-    let longest = shown.split(|char| char != '`').map(str::len).max().unwrap_or(0);
+    let longest = shown
+        .split(|char| char != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let space = if longest > 0 { " " } else { "" };
     format!("{fence}{space}{shown}{space}{fence}")

@@ -13,7 +13,7 @@ const PLAIN_LINES: usize = 20;
 
 /// Shows people what goes on.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     bar: Option<ProgressBar>,
     /// How much was said in plain lines.
     said: AtomicUsize,
@@ -21,7 +21,7 @@ pub struct Screen {
 
 impl Screen {
     /// Draws a bar if people watch.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style("{spinner} {msg}"));
@@ -36,7 +36,7 @@ impl Screen {
 
     /// Says something for good.
     #[expect(clippy::print_stdout, reason = "an example talks to people")]
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| println!("{text}")),
             None => println!("{text}"),
@@ -44,7 +44,7 @@ impl Screen {
     }
 
     /// Says what is waited for, for now.
-    pub fn waiting(&self, text: &str) {
+    pub(crate) fn waiting(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
             None => self.say(text),
@@ -52,7 +52,7 @@ impl Screen {
     }
 
     /// Shows how many files are done.
-    pub fn progress(&self, done: usize, total: usize) {
+    pub(crate) fn progress(&self, done: usize, total: usize) {
         if let Some(bar) = &self.bar {
             if bar.length().is_none() {
                 bar.set_style(style(
@@ -71,7 +71,7 @@ impl Screen {
     }
 
     /// Takes the bar away.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -4,27 +4,28 @@ use std::{
     error::Error,
     fs, io,
     path::{Path, PathBuf, absolute},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use etcetera::BaseStrategy;
 use sha2::{Digest, Sha256};
 use stent::{
-    ExecutionQuery, FunctionName, Handle, State, StateKind, Stent, Tag, TaskId, TaskQuery,
-    Timestamp, prelude::*,
+    ExecutionId, ExecutionQuery, FunctionName, StateKind, Tag, TaskId, TaskQuery, Timestamp,
+    prelude::*,
+    store::{Operation, State},
 };
 
-use crate::{Options, index_folder, report::Start, screen::Screen};
+use crate::{Options, index_folder, measure_file, report::Start, screen::Screen};
 
 /// Where things are.
 #[derive(Debug)]
-pub struct Places {
+pub(crate) struct Places {
     /// The folder, by its one true path.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The database.
-    pub database: PathBuf,
+    pub(crate) database: PathBuf,
     /// The report.
-    pub report: PathBuf,
+    pub(crate) report: PathBuf,
 }
 
 impl Places {
@@ -32,13 +33,15 @@ impl Places {
     ///
     /// # Errors
     /// When there is no such folder, or one cannot be made.
-    pub fn find(options: &Options) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn find(options: &Options) -> Result<Self, Box<dyn Error>> {
         let folder = fs::canonicalize(&options.folder)
             .and_then(|folder| fs::read_dir(&folder).map(|_| folder))
             .map_err(|error| format!("cannot index `{}`: {error}", options.folder.display()))?;
         let home = home_of(&folder);
         let place = |given: &Option<PathBuf>, default: &str| -> io::Result<PathBuf> {
-            let path = given.as_ref().map_or_else(|| Ok(home.join(default)), absolute)?;
+            let path = given
+                .as_ref()
+                .map_or_else(|| Ok(home.join(default)), absolute)?;
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
             }
@@ -49,11 +52,6 @@ impl Places {
             report: place(&options.report, "report.md")?,
             folder,
         })
-    }
-
-    /// The database as a URL.
-    pub fn url(&self) -> String {
-        format!("sqlite:{}", self.database.display())
     }
 
     /// What the indexes of this folder are found by, should several folders share a database.
@@ -67,22 +65,32 @@ fn home_of(folder: &Path) -> PathBuf {
     let data = etcetera::choose_base_strategy()
         .map_or_else(|_| std::env::temp_dir(), |strategy| strategy.data_dir());
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    data.join("stent-quickstart").join(format!("{name}-{}", digest(folder)))
+    data.join("stent-quickstart")
+        .join(format!("{name}-{}", digest(folder)))
 }
 
 fn digest(path: &Path) -> String {
     let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Start {
     /// The present start of the program.
-    pub fn now() -> Self {
-        Self { at_ms: now().as_unix_millis(), process: std::process::id() }
+    pub(crate) fn now() -> Self {
+        Self {
+            at_ms: now().as_unix_millis(),
+            process: std::process::id(),
+        }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "it is shown to people and decides nothing")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is shown to people and decides nothing"
+)]
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
@@ -93,7 +101,7 @@ fn now() -> Timestamp {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn find_or_dispatch(
+pub(crate) async fn find_or_dispatch(
     stent: &Stent,
     places: &Places,
     call: Call<index_folder>,
@@ -110,8 +118,14 @@ pub async fn find_or_dispatch(
         .executions
         .pop()
         .map(|execution| execution.root.task);
-    if let Some(root) = newest.as_ref().filter(|root| !root.state.kind().is_terminal()) {
-        screen.say(&format!("going on with the index of {}", places.folder.display()));
+    if let Some(root) = newest
+        .as_ref()
+        .filter(|root| !root.state.kind().is_terminal())
+    {
+        screen.say(&format!(
+            "going on with the index of {}",
+            places.folder.display()
+        ));
         tell_what_is_done(stent, root.id, screen).await?;
         tell_who_holds_it(stent, root.execution, screen).await?;
         return Ok(stent.handle(root.execution));
@@ -120,16 +134,19 @@ pub async fn find_or_dispatch(
     screen.waiting("listing its files");
     let before = newest.map_or_else(|| "none".to_owned(), |root| root.execution.to_string());
     let key = format!("{} after {before}", places.tag());
-    stent.dispatch(call.tag(places.tag()).idempotency_key(key)).await
+    stent
+        .dispatch(call.tag(places.tag()).idempotency_key(key))
+        .await
 }
 
 /// Says how many files were done before this start: each outcome is in the root's history.
 async fn tell_what_is_done(stent: &Stent, root: TaskId, screen: &Screen) -> stent::Result<()> {
     let histories = stent.histories([root]).await?;
+    let file = FunctionName::new(measure_file::NAME)?;
     let calls = histories
         .iter()
         .flat_map(|history| &history.entries)
-        .filter(|entry| is_file(&entry.head.operation));
+        .filter(|entry| matches!(&entry.head.operation, Operation::Child { function, .. } if *function == file));
     let (mut done, mut total) = (0, 0);
     for call in calls {
         total += 1;
@@ -142,17 +159,25 @@ async fn tell_what_is_done(stent: &Stent, root: TaskId, screen: &Screen) -> sten
 }
 
 /// Says whose leases still run: what a killed process was doing is taken over when they end.
-async fn tell_who_holds_it(stent: &Stent, execution: ExecutionId, screen: &Screen) -> stent::Result<()> {
+async fn tell_who_holds_it(
+    stent: &Stent,
+    execution: ExecutionId,
+    screen: &Screen,
+) -> stent::Result<()> {
     let query = TaskQuery {
         execution: Some(execution),
         states: vec![StateKind::Running],
         ..TaskQuery::default()
     };
     let running = stent.tasks(query).await?.tasks;
-    let leases = running.iter().filter_map(|record| match &record.task.state {
-        State::Running { holder, expires_at } if *expires_at > now() => Some((expires_at, holder)),
-        _ => None,
-    });
+    let leases = running
+        .iter()
+        .filter_map(|record| match &record.task.state {
+            State::Running { holder, expires_at } if *expires_at > now() => {
+                Some((expires_at, holder))
+            }
+            _ => None,
+        });
     if let Some((expires_at, holder)) = leases.max() {
         let left = expires_at.since(now()).as_secs_f64();
         screen.waiting(&format!(
