@@ -148,6 +148,10 @@ impl Runner {
             }
             return Flow::Exit;
         }
+        if commit.leaving {
+            let now = self.shared.clock.now();
+            self.suspend_from = now.saturating_add(self.shared.settings.poll_interval);
+        }
         {
             let mut replay = self.context.replay();
             for assumed in &commit.assumes {

@@ -85,6 +85,8 @@ pub(crate) struct Runner {
     /// The body saw something that was not recorded so: it is begun anew.
     stale: bool,
     last_moved: Duration,
+    /// Not suspended before this instant.
+    suspend_from: Duration,
     attempt_ends: Option<Duration>,
     next_wake: Option<Timestamp>,
 }
@@ -136,6 +138,7 @@ impl Runner {
             outcome: None,
             stale: false,
             last_moved: shared.clock.now(),
+            suspend_from: Duration::ZERO,
             attempt_ends: None,
             next_wake: None,
             task,
@@ -202,7 +205,6 @@ impl Runner {
 
     /// Polls the body until it has nothing to do with what is known.
     async fn turn(&mut self) {
-        self.next_wake = self.context.replay().fire(self.shared.store_now());
         for polls in 0_u32.. {
             if self.waker.is_woken() {
                 if !self.take_permit() {
@@ -223,7 +225,7 @@ impl Runner {
                     return;
                 }
             }
-            if !self.context.replay().deliver_next() && !self.waker.is_woken() {
+            if !self.deliver_next() && !self.waker.is_woken() {
                 break;
             }
             if polls % POLLS_IN_A_ROW == POLLS_IN_A_ROW - 1 {
@@ -232,6 +234,16 @@ impl Runner {
         }
         let seen = self.context.replay().known_without_gap();
         self.handle.set_seen(seen);
+    }
+
+    /// Gives the body its next outcome. What its history does not hold may have come by time, once the body has asked for it.
+    fn deliver_next(&mut self) -> bool {
+        let mut replay = self.context.replay();
+        if replay.deliver_next() {
+            return true;
+        }
+        self.next_wake = replay.fire(self.shared.store_now());
+        replay.deliver_next()
     }
 
     fn poll_body(&mut self) -> Option<Result<Payload, Failure>> {

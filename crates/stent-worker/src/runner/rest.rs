@@ -30,8 +30,14 @@ impl Runner {
         {
             return false;
         }
-        let span = self.suspend_after(&waits);
-        self.shared.clock.now() >= self.last_moved.saturating_add(span)
+        drop(replay);
+        self.shared.clock.now() >= self.idle_at(&waits)
+    }
+
+    /// When the body has waited long enough. A suspension that the store has just answered with "go on" is not asked for again at once.
+    fn idle_at(&self, waits: &Waits) -> Duration {
+        let span = self.suspend_after(waits);
+        self.last_moved.saturating_add(span).max(self.suspend_from)
     }
 
     /// How long the body stays in memory while it waits for these things.
@@ -126,7 +132,7 @@ impl Runner {
             next = next.min(by_store(wake));
         }
         if waits.any && !waits.steps {
-            let idle = self.last_moved.saturating_add(self.suspend_after(waits));
+            let idle = self.idle_at(waits);
             let idle = in_time(idle);
             if idle > Duration::ZERO {
                 next = next.min(idle);

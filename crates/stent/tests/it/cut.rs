@@ -1,8 +1,9 @@
-//! A worker's connection to its store that is cut at the n-th commit: before it, or after it was applied and before its answer.
+//! A worker's connection to its store with faults: cut at the n-th commit (before it, or after it was applied and before its answer), down for a
+//! while, or deaf to hints.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use stent::store::*;
 /// When the connection is cut for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
+    Never,
     Before(u32),
     After(u32),
 }
@@ -20,6 +22,8 @@ pub(crate) struct CutStore {
     store: Arc<dyn Store>,
     cut: Cut,
     commits: AtomicU32,
+    down: AtomicBool,
+    deaf: bool,
 }
 
 impl CutStore {
@@ -28,19 +32,42 @@ impl CutStore {
             store,
             cut,
             commits: AtomicU32::new(0),
+            down: AtomicBool::new(false),
+            deaf: false,
         })
+    }
+
+    /// Never cut, and every hint is lost.
+    pub(crate) fn deaf(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            cut: Cut::Never,
+            commits: AtomicU32::new(0),
+            down: AtomicBool::new(false),
+            deaf: true,
+        })
+    }
+
+    /// Answers nothing from now on, or answers again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
     }
 
     /// Whether the cut was reached.
     pub(crate) fn is_cut(&self) -> bool {
         let commits = self.commits.load(Ordering::SeqCst);
         match self.cut {
+            Cut::Never => false,
             Cut::Before(n) | Cut::After(n) => commits >= n,
         }
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if self.is_cut() { Err(gone()) } else { Ok(()) }
+        if self.is_cut() || self.down.load(Ordering::SeqCst) {
+            Err(gone())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -74,7 +101,7 @@ impl Store for CutStore {
                 self.store.commit(request).await?;
                 Err(gone())
             }
-            Cut::Before(_) | Cut::After(_) => self.store.commit(request).await,
+            Cut::Never | Cut::Before(_) | Cut::After(_) => self.store.commit(request).await,
         }
     }
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
@@ -125,6 +152,9 @@ impl Store for CutStore {
         self.store.workers().await
     }
     fn hints(&self) -> HintStream {
+        if self.deaf {
+            return Box::pin(futures_util::stream::pending());
+        }
         self.store.hints()
     }
 }

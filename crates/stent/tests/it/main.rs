@@ -2,6 +2,7 @@
 
 mod cut;
 mod failures;
+mod faults;
 mod replay;
 mod requirement;
 mod stopping;

@@ -1,0 +1,394 @@
+//! Faults: lost hints, a store that is down, workers that die.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use stent::{prelude::*, store::StateKind};
+
+use crate::{
+    cut::{Cut, CutStore},
+    support::{World, eventually},
+};
+
+#[derive(Debug, Default)]
+struct Log {
+    started: AtomicU32,
+    stopped_at: Mutex<Vec<Duration>>,
+}
+
+impl Log {
+    fn started(&self) -> u32 {
+        self.started.load(Ordering::SeqCst)
+    }
+}
+
+struct Stops {
+    log: Arc<Log>,
+    began: tokio::time::Instant,
+}
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.log
+            .stopped_at
+            .lock()
+            .unwrap()
+            .push(self.began.elapsed());
+    }
+}
+
+#[durable]
+async fn works(span: Duration, #[state] log: Arc<Log>) -> stent::Result<u32> {
+    let _stops = Stops {
+        log: Arc::clone(&log),
+        began: tokio::time::Instant::now(),
+    };
+    let started = log.started.fetch_add(1, Ordering::SeqCst) + 1;
+    tokio::time::sleep(span).await;
+    Ok(started)
+}
+
+#[durable]
+async fn far() -> stent::Result<u32> {
+    Ok(7)
+}
+
+/// Waits for what other workers do: a child, a signal.
+#[durable]
+async fn near() -> stent::Result<u32> {
+    let child = far().await?;
+    let told: u32 = stent::signal("go").await?;
+    Ok(child + told)
+}
+
+async fn worker(world: &World, store: &Arc<CutStore>, log: &Arc<Log>) -> Worker {
+    Stent::new(Arc::clone(store) as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .register(functions![works, near])
+        .state(Arc::clone(log))
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_every_hint_lost_children_signals_and_cancels_arrive_all_the_same() {
+    let world = World::new();
+    let log = Arc::new(Log::default());
+    let deaf = CutStore::deaf(Arc::clone(&world.store));
+    let _near = worker(&world, &deaf, &log).await;
+    let other = CutStore::deaf(Arc::clone(&world.store));
+    let _far = Stent::new(other as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .register(functions![far])
+        .start()
+        .await
+        .unwrap();
+    let waits = world.stent.dispatch(near()).await.unwrap();
+    let runs = world
+        .stent
+        .dispatch(works(Duration::from_secs(1_000)))
+        .await
+        .unwrap();
+    world.pass(Duration::from_secs(4)).await;
+    waits.signal("go", &1).await.unwrap();
+    assert_eq!(waits.result().await.unwrap(), 8);
+    assert!(
+        world.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        world.elapsed()
+    );
+    runs.cancel().await.unwrap();
+    assert!(runs.result().await.unwrap_err().is_cancelled());
+    assert!(
+        world.elapsed() < Duration::from_secs(110),
+        "within one renewal period: {:?}",
+        world.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_stopped_before_its_lease_can_have_ended() {
+    let world = World::new();
+    let log = Arc::new(Log::default());
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let _worker = worker(&world, &store, &log).await;
+    world
+        .stent
+        .dispatch(works(Duration::from_secs(10_000)))
+        .await
+        .unwrap();
+    eventually("it runs", async || log.started() == 1).await;
+    store.set_down(true);
+    world.pass(Duration::from_secs(400)).await;
+    let stopped = log.stopped_at.lock().unwrap().clone();
+    assert_eq!(stopped.len(), 1);
+    assert!(
+        stopped[0] < Duration::from_secs(300) && stopped[0] > Duration::from_secs(200),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_waits_for_a_store_that_is_down_as_long_as_its_lease_lives() {
+    let world = World::new();
+    let log = Arc::new(Log::default());
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let _worker = worker(&world, &store, &log).await;
+    let handle = world
+        .stent
+        .dispatch(works(Duration::from_secs(10)))
+        .await
+        .unwrap();
+    eventually("it runs", async || log.started() == 1).await;
+    store.set_down(true);
+    world.pass(Duration::from_secs(120)).await;
+    assert_eq!(handle.try_result().await.unwrap(), None);
+    store.set_down(false);
+    assert_eq!(handle.result().await.unwrap(), 1, "it was not run again");
+    assert!(world.elapsed() < Duration::from_secs(150));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_survives_an_outage_of_a_day() {
+    let world = World::new();
+    let log = Arc::new(Log::default());
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let _worker = worker(&world, &store, &log).await;
+    let before = world
+        .stent
+        .dispatch(works(Duration::from_secs(60)))
+        .await
+        .unwrap();
+    eventually("it runs", async || log.started() == 1).await;
+    store.set_down(true);
+    world.pass(Duration::from_secs(86_400)).await;
+    store.set_down(false);
+    let after = world.stent.dispatch(works(Duration::ZERO)).await.unwrap();
+    assert_eq!(
+        before.result().await.unwrap(),
+        2,
+        "its lease ended in the outage, so it ran again"
+    );
+    after.result().await.unwrap();
+}
+
+/// Never ends; whoever runs it is killed.
+#[durable]
+async fn poison(#[state] log: Arc<Log>) -> stent::Result<()> {
+    log.started.fetch_add(1, Ordering::SeqCst);
+    std::future::pending().await
+}
+
+#[durable]
+async fn innocent(#[state] log: Arc<Log>) -> stent::Result<u32> {
+    // Long enough to be there each time that the poison kills.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    Ok(log.started())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_kills_its_worker_each_time_becomes_a_dead_letter_and_its_neighbours_do_not() {
+    let world = World::new();
+    let log = Arc::new(Log::default());
+    let build = || {
+        world
+            .worker("worker")
+            .register(functions![poison, innocent])
+            .state(Arc::clone(&log))
+            .lease_duration(Duration::from_secs(2))
+    };
+    let bad = world.stent.dispatch(poison()).await.unwrap();
+    let good = world
+        .stent
+        .dispatch_all((0..5).map(|_| innocent()))
+        .await
+        .unwrap();
+    // Two crashes make it a suspect, five more condemn it.
+    for crash in 1..=7 {
+        let worker = build().start().await.unwrap();
+        eventually("the poison runs", async || log.started() == crash).await;
+        drop(worker);
+        world.pass(Duration::from_secs(3)).await;
+    }
+    let _worker = build().start().await.unwrap();
+    let error = bad.result().await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("its worker was lost 7 times"), "{source}");
+    for handle in good {
+        handle.result().await.unwrap();
+    }
+    let letters = world.stent.dead_letters(Default::default()).await.unwrap();
+    assert_eq!(letters.executions.len(), 1);
+}
+
+#[durable(max_concurrent(1, while_waiting = "release"))]
+async fn releases(seconds: u64) -> stent::Result<u64> {
+    stent::sleep(Duration::from_secs(seconds)).await?;
+    Ok(seconds)
+}
+
+#[durable(max_concurrent = 1)]
+async fn holds(seconds: u64) -> stent::Result<u64> {
+    stent::sleep(Duration::from_secs(seconds)).await?;
+    Ok(seconds)
+}
+
+/// Calls itself under a limit of one: that could only wait for itself.
+#[durable(max_concurrent = 1, retry(max_attempts = 1))]
+async fn recursive(depth: u32) -> stent::Result<u32> {
+    if depth == 0 {
+        Ok(0)
+    } else {
+        recursive(depth - 1).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_is_held_while_waiting_unless_the_function_releases_it() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(functions![releases, holds, recursive])
+        .start()
+        .await
+        .unwrap();
+    let slow = world
+        .stent
+        .dispatch_all((0..5).map(|_| releases(100)))
+        .await
+        .unwrap();
+    for handle in slow {
+        handle.result().await.unwrap();
+    }
+    let released = world.elapsed();
+    assert!(
+        released < Duration::from_secs(110),
+        "they wait side by side: {released:?}"
+    );
+    let slow = world
+        .stent
+        .dispatch_all((0..5).map(|_| holds(100)))
+        .await
+        .unwrap();
+    for handle in slow {
+        handle.result().await.unwrap();
+    }
+    let held = world.elapsed() - released;
+    assert!(
+        held >= Duration::from_secs(500),
+        "one after the other: {held:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_could_only_wait_for_itself_is_refused_with_an_error_that_says_so() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(functions![releases, holds, recursive])
+        .start()
+        .await
+        .unwrap();
+    let error = world.stent.run(recursive(1)).await.unwrap_err();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    assert!(text.contains("could only wait for itself"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn higher_priorities_come_first_and_queues_are_kept_apart() {
+    let world = World::new();
+    let log = Arc::new(Log::default());
+    let low = world
+        .stent
+        .dispatch(works(Duration::from_secs(1)).priority(-5))
+        .await
+        .unwrap();
+    let high = world
+        .stent
+        .dispatch(works(Duration::from_secs(1)).priority(9))
+        .await
+        .unwrap();
+    let other = world
+        .stent
+        .dispatch(works(Duration::from_secs(1)).queue("other"))
+        .await
+        .unwrap();
+    let _worker = world
+        .worker("worker")
+        .register(functions![works])
+        .state(Arc::clone(&log))
+        .concurrency(1)
+        .prefetch(0)
+        .queues(["default"])
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(low.result().await.unwrap(), 2);
+    assert_eq!(high.result().await.unwrap(), 1);
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(other.status().await.unwrap(), StateKind::Pending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_makes_one_execution_and_says_when_the_arguments_differ() {
+    let world = World::new();
+    let first = world
+        .stent
+        .dispatch(works(Duration::from_secs(1)).idempotency_key("k"))
+        .await
+        .unwrap();
+    let same = world
+        .stent
+        .dispatch(works(Duration::from_secs(1)).idempotency_key("k"))
+        .await
+        .unwrap();
+    let other = world
+        .stent
+        .dispatch(works(Duration::from_secs(2)).idempotency_key("k"))
+        .await
+        .unwrap();
+    assert_eq!((first.id(), first.id()), (same.id(), other.id()));
+    assert_eq!(first.existing(), None);
+    assert_eq!(same.existing().map(|found| found.other_input), Some(false));
+    assert_eq!(other.existing().map(|found| found.other_input), Some(true));
+}
+
+#[durable(blocking)]
+fn blocks(milliseconds: u64) -> stent::Result<u64> {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    Ok(milliseconds)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_blocking_body_delays_no_other_and_keeps_its_lease() {
+    let stent = Stent::open("memory:").await.unwrap();
+    let worker = stent
+        .worker()
+        .register(functions![blocks, far])
+        .lease_duration(Duration::from_millis(60))
+        .start()
+        .await
+        .unwrap();
+    let slow = stent.dispatch(blocks(300)).await.unwrap();
+    for _ in 0..20 {
+        stent.run(far()).await.unwrap();
+    }
+    assert_eq!(slow.result().await.unwrap(), 300);
+    assert_eq!(worker.stats().stolen, 0);
+    worker.drain().await.unwrap();
+}
