@@ -5,7 +5,7 @@
 //! | define a durable function | `#[durable]` of the crate `stent`, which implements [`Durable`] |
 //! | call one from another | [`Call`], which is a future; many: [`MapExt::map`], [`StarmapExt::starmap`] |
 //! | wait, or do something once | [`sleep`], [`sleep_until`], [`signal`](fn@signal), [`step`](fn@step) |
-//! | have a value that is the same again on replay | [`now`], [`random`], [`uuid`] |
+//! | have a value that is the same again on replay | [`now`], [`random`], [`uuid()`] |
 //! | know whether to stop | [`is_cancelled`], [`cancelled`] |
 //! | make an execution, and wait for it | [`Stent::dispatch`], [`Stent::run`], [`Handle`] |
 //! | look, and act | [`Stent::executions`], [`Stent::signal`], [`Stent::cancel`], … |
@@ -34,9 +34,9 @@ mod wait;
 mod waiter;
 
 pub use stent_core::{
-    CallKey, ExecutionId, FailureKind, FunctionName, IdempotencyKey, Outcome, OutcomeKind, Payload,
-    Priority, QueueName, SignalName, State, StateKind, StepName, Store, StoreError, Tag, TaskId,
-    Timestamp, WorkerName,
+    CallKey, ExecutionId, Failure, FailureKind, FunctionName, IdempotencyKey, Outcome, OutcomeKind,
+    Payload, Priority, QueueName, SignalName, State, StateKind, StepName, Store, StoreError, Tag,
+    TaskId, Timestamp, WorkerName,
     store::{
         CancelAnswer, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, TaskHistory,
         TaskPage, TaskQuery, TaskRecord, WorkerRecord,

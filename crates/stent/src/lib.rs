@@ -72,7 +72,7 @@ pub mod worker {
     pub use stent_worker::*;
 }
 
-/// The model and the [`Store`](store::Store) trait: for those who look into a store, hand one in, or write one.
+/// The model and the [`Store`] trait: for those who look into a store, hand one in, or write one.
 pub mod store {
     #[cfg(feature = "memory")]
     pub use stent_store_memory::MemoryStore;

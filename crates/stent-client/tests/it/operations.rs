@@ -117,10 +117,10 @@ fn an_operation_belongs_to_the_body_that_made_it() {
 #[test]
 fn a_begun_operation_that_is_awaited_elsewhere_is_an_error() {
     let context = Scripted::new();
-    let kept = context.finish(async {
+    let [kept] = context.finish(async {
         let mut call = double(1);
         assert!((&mut call).now_or_never().is_none());
-        call
+        [call]
     });
     let error = ready(kept).unwrap_err();
     assert!(matches!(error, Error::MadeElsewhere { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! Every way to write a durable function wrongly, with what the compiler says about it; and some that are right.
+//! Every way to write a durable function wrongly, with what the compiler says about it; and all that may be written.
 
 #[test]
 fn mistakes_are_compile_errors_on_the_token_that_is_wrong() {
