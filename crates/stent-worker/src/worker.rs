@@ -1,12 +1,13 @@
 //! A worker: how it is set up, started, watched and stopped.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use stent_core::{
-    FunctionName, WorkerName,
+    WorkerName,
     store::{DeclareRequest, FunctionDeclaration},
 };
 use tokio::{
@@ -37,6 +38,7 @@ pub(crate) async fn launch(
         tokio::spawn(committer::run(Arc::clone(&shared), queue)),
         tokio::spawn(news::run(Arc::clone(&shared))),
         tokio::spawn(poll_waiting(Arc::clone(&shared))),
+        tokio::spawn(warn_of_unknown_functions(Arc::clone(&shared))),
     ];
     if let Some(interval) = shared.settings.cleanup_interval {
         background.push(tokio::spawn(cleaner::run(Arc::clone(&shared), interval)));
@@ -50,7 +52,7 @@ pub(crate) async fn launch(
     })
 }
 
-/// Announces the worker and its functions' limits; says what differs, and which tasks nobody here can run.
+/// Announces the worker and its functions' limits, and says what differs.
 async fn declare(shared: &Shared) -> Result<(), WorkerError> {
     let functions = shared
         .registry
@@ -73,26 +75,32 @@ async fn declare(shared: &Shared) -> Result<(), WorkerError> {
             "the declared limit of a function differs from the stored one; the newest declaration counts, unless an operator set one"
         );
     }
-    for unknown in unknown_functions(shared).await? {
-        tracing::warn!(function = %unknown, "the store holds tasks of a function that this worker does not have; they are left to others");
-    }
     Ok(())
 }
 
-async fn unknown_functions(shared: &Shared) -> Result<Vec<FunctionName>, WorkerError> {
-    let functions = shared.store.functions().await?;
-    Ok(functions
-        .into_iter()
-        .filter(|function| {
-            function
-                .counts
-                .pending
-                .saturating_add(function.counts.suspended)
-                > 0
-        })
-        .map(|function| function.name)
-        .filter(|name| shared.registry.get(name).is_none())
-        .collect())
+/// How often a worker looks for tasks of functions that it does not have.
+const LOOK_FOR_UNKNOWN: Duration = Duration::from_secs(300);
+
+/// Warns once of each function that has tasks and that this worker does not have. They are left to others, and never failed.
+async fn warn_of_unknown_functions(shared: Arc<Shared>) {
+    let mut warned = BTreeSet::new();
+    loop {
+        match shared.store.functions().await {
+            Ok(functions) => {
+                for function in functions {
+                    let waiting = function.counts.pending > 0 || function.counts.suspended > 0;
+                    if waiting
+                        && shared.registry.get(&function.name).is_none()
+                        && warned.insert(function.name.clone())
+                    {
+                        tracing::warn!(function = %function.name, "the store holds tasks of a function that this worker does not have; they are left to others");
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "cannot look for functions that nobody here has"),
+        }
+        tokio::time::sleep(LOOK_FOR_UNKNOWN).await;
+    }
 }
 
 /// Looks for what waiting tasks missed, should every hint have been lost.
