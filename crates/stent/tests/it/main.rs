@@ -1,5 +1,7 @@
 //! The whole, from the attribute to the store, under virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
+
 mod cut;
 mod failures;
 mod faults;
