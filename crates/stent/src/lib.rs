@@ -3,9 +3,9 @@
 //! Put [`durable`](macro@durable) above an `async fn`, point it at a SQLite file, and its work survives crashes, restarts and deploys.
 //!
 #![cfg_attr(
-    all(feature = "macros", feature = "memory", feature = "worker"),
+    all(feature = "macros", feature = "worker"),
     doc = r#"
-```
+```no_run
 use stent::prelude::*;
 
 /// At most 4 at once, over all workers; retried with growing delays; each attempt bounded.
@@ -18,20 +18,21 @@ async fn charge(cents: u64) -> Result<String, std::io::Error> {
 #[durable]
 async fn fulfil(order: String) -> stent::Result<String> {
     let receipt = charge(1_700).await?;
+    stent::sleep("1h").await?; // it holds no thread, no lease and no memory
     Ok(format!("{order}: {receipt}"))
 }
 
-# fn main() -> stent::Result<()> {
-# tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-let stent = Stent::open("memory:").await?; // or "sqlite:orders.db"
-let worker = stent.worker().register(functions![charge, fulfil]).start().await?;
+#[tokio::main]
+async fn main() -> stent::Result<()> {
+    let stent = Stent::open("sqlite:orders.db").await?;
+    let worker = stent.worker().register(functions![charge, fulfil]).start().await?;
 
-let order = stent.dispatch(fulfil("order 17".to_owned()).idempotency_key("order-17")).await?;
-assert_eq!(order.result().await?, "order 17: receipt for 1700");
-worker.drain().await?;
-# Ok(())
-# })
-# }
+    let call = fulfil("order 17".to_owned()).idempotency_key("order-17");
+    let execution = stent.dispatch(call).await?; // from here on it is done, whatever happens
+    println!("{}", execution.result().await?);
+    worker.drain().await?;
+    Ok(())
+}
 ```
 "#
 )]

@@ -297,4 +297,39 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{url}");
         }
     }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_sqlite_file_is_made_and_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("orders.db");
+        let url = format!("sqlite:{}?synchronous=normal", path.display());
+        for _ in 0..2 {
+            let stent = Stent::open(&url).await.unwrap();
+            assert!(stent.workers().await.unwrap().is_empty());
+        }
+        let url = format!("sqlite:{}", folder.path().join("none/orders.db").display());
+        let error: stent_client::Error = Stent::open(url).await.unwrap_err().into();
+        assert!(
+            error.to_string().contains("its folder does not exist"),
+            "{error}"
+        );
+    }
+
+    #[cfg(not(feature = "memory"))]
+    #[tokio::test]
+    async fn a_store_that_is_not_built_in_names_its_feature() {
+        let error = Stent::open("memory:").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this program was built without the store of `memory:`; enable the feature `memory` of the crate `stent`"
+        );
+    }
+
+    #[cfg(feature = "memory")]
+    #[tokio::test]
+    async fn each_store_in_memory_is_a_new_one() {
+        let stent = Stent::open("memory:").await.unwrap();
+        assert!(stent.functions().await.unwrap().is_empty());
+    }
 }
