@@ -97,13 +97,15 @@ async fn index_folder(
         .collect();
     let mut files = Vec::with_capacity(total);
     let mut problems = listing.problems;
-    screen.progress(0, total);
-    while let Some((file, outcome)) = measuring.next().await {
+    for done in 0.. {
+        screen.progress(done, total);
+        let Some((file, outcome)) = measuring.next().await else {
+            break;
+        };
         match outcome {
             Ok(measured) => files.push((file, measured)),
             Err(error) => problems.push(problem(file, &error)),
         }
-        screen.progress(files.len() + problems.len(), total);
     }
 
     files.sort_unstable_by_key(|(file, _)| *file);

@@ -11,12 +11,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Plain lines that say how far the work is, at most.
 const PLAIN_LINES: usize = 20;
 
+const PROGRESS: &str =
+    "{spinner} [{elapsed_precise}] [{wide_bar}] {human_pos}/{human_len} files, {eta} left";
+
 /// Shows people what goes on.
 #[derive(Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
-    /// How much was said in plain lines.
-    said: AtomicUsize,
+    /// Files that are done, as far as was shown.
+    done: AtomicUsize,
 }
 
 impl Screen {
@@ -30,7 +33,7 @@ impl Screen {
         });
         Self {
             bar,
-            said: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
         }
     }
 
@@ -51,22 +54,32 @@ impl Screen {
         }
     }
 
-    /// Shows how many files are done.
+    /// Says how many files were done before, so that only what is more is news.
+    pub(crate) fn begin_at(&self, done: usize, total: usize) {
+        self.say(&format!("{done} of {total} files were done before"));
+        self.done.fetch_max(done, Ordering::Relaxed);
+    }
+
+    /// Shows how many files are done. A body that is begun anew counts again what it had counted; the count never goes back here.
     pub(crate) fn progress(&self, done: usize, total: usize) {
-        if let Some(bar) = &self.bar {
-            if bar.length().is_none() {
-                bar.set_style(style(
-                    "{spinner} [{elapsed_precise}] [{wide_bar}] {human_pos}/{human_len} files, {eta} left",
-                ));
-                bar.set_length(total as u64);
+        let before = self.done.fetch_max(done, Ordering::Relaxed);
+        match &self.bar {
+            Some(bar) => {
+                if bar.length().is_none() {
+                    bar.set_style(style(PROGRESS));
+                    bar.set_length(total as u64);
+                    // What was done before says nothing about how long the rest takes.
+                    bar.set_position(before as u64);
+                    bar.reset_eta();
+                }
+                bar.set_position(done.max(before) as u64);
             }
-            bar.set_position(done as u64);
-            return;
-        }
-        // A body that is run anew counts again what it had counted; only what is more is said.
-        let part = done * PLAIN_LINES / total.max(1);
-        if done > 0 && self.said.fetch_max(part, Ordering::Relaxed) < part {
-            self.say(&format!("{done} of {total} files are done"));
+            None => {
+                let part = |done: usize| done * PLAIN_LINES / total.max(1);
+                if part(before) < part(done) {
+                    self.say(&format!("{done} of {total} files are done"));
+                }
+            }
         }
     }
 

@@ -153,7 +153,7 @@ async fn tell_what_is_done(stent: &Stent, root: TaskId, screen: &Screen) -> sten
         done += usize::from(call.head.resolved.is_some());
     }
     if total > 0 {
-        screen.say(&format!("{done} of {total} files were done before"));
+        screen.begin_at(done, total);
     }
     Ok(())
 }
@@ -170,18 +170,20 @@ async fn tell_who_holds_it(
         ..TaskQuery::default()
     };
     let running = stent.tasks(query).await?.tasks;
-    let leases = running
+    let leases: Vec<_> = running
         .iter()
         .filter_map(|record| match &record.task.state {
             State::Running { holder, expires_at } if *expires_at > now() => {
-                Some((expires_at, holder))
+                Some((*expires_at, holder))
             }
             _ => None,
-        });
-    if let Some((expires_at, holder)) = leases.max() {
-        let left = expires_at.since(now()).as_secs_f64();
+        })
+        .collect();
+    if let Some((expires_at, holder)) = leases.iter().max() {
         screen.waiting(&format!(
-            "waiting for what {holder} was doing: if it was killed, its leases end in {left:.1} s"
+            "waiting: {holder} holds {} tasks; if it was killed, they are taken over in {:.1} s",
+            leases.len(),
+            expires_at.since(now()).as_secs_f64(),
         ));
     }
     Ok(())

@@ -1,0 +1,105 @@
+//! Each example ends by itself and shows what it says that it shows.
+
+use crate::process::{Running, example};
+
+/// Runs an example on a database of its own.
+fn run(name: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = example(name);
+    command.arg(folder.path().join("test.db"));
+    Running::start(command).wait().success()
+}
+
+/// The lines that hold a text.
+fn lines<'a>(output: &'a str, text: &str) -> Vec<&'a str> {
+    output.lines().filter(|line| line.contains(text)).collect()
+}
+
+#[test]
+fn a_killed_workers_task_goes_on_elsewhere_and_what_finished_is_not_run_again() {
+    let output = run("crash_recovery");
+    assert_eq!(
+        lines(&output, "the task's body begins").len(),
+        2,
+        "{output}"
+    );
+    let packed = lines(&output, "step `pack` runs");
+    assert!(
+        matches!(packed[..], [line] if line.contains("worker 1")),
+        "{output}"
+    );
+    let labelled = lines(&output, "step `label` runs");
+    assert!(
+        matches!(labelled[..], [first, second] if first.contains("worker 1") && second.contains("worker 2")),
+        "{output}"
+    );
+    assert_eq!(
+        lines(&output, "the result: a book, packed and labelled").len(),
+        1,
+        "{output}"
+    );
+}
+
+#[test]
+fn a_limit_of_one_holds_over_three_processes_of_which_one_is_killed() {
+    let output = run("exclusive");
+    assert_eq!(
+        lines(&output, "with `max_concurrent = 1`"),
+        ["with `max_concurrent = 1`: 24 tasks, at most 1 at once"]
+    );
+    let without: Vec<_> = lines(&output, "without a limit");
+    assert!(
+        !without[0].ends_with("at most 1 at once"),
+        "the witness is blind:\n{output}"
+    );
+    assert_eq!(lines(&output, "killing process").len(), 1, "{output}");
+    let (_, limited) = output.split_once("with `max_concurrent").unwrap();
+    assert!(lines(limited, "  process").len() > 1, "{output}");
+}
+
+#[test]
+fn a_saga_undoes_what_it_did_last_first() {
+    let output = run("saga");
+    let (lisbon, venice) = output.split_once("a trip to Venice").unwrap();
+    assert!(lisbon.contains("all 3 parts are booked"), "{output}");
+    let words: Vec<_> = venice
+        .lines()
+        .filter_map(|line| line.trim().split(':').next())
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "booked Flight",
+            "booked Hotel",
+            "undid Hotel",
+            "undid Flight",
+            "no trip"
+        ]
+    );
+}
+
+#[test]
+fn an_approval_is_granted_refused_or_missed() {
+    let output = run("approval");
+    let lines: Vec<_> = output.lines().collect();
+    assert!(
+        matches!(lines[..], [granted, refused, missed]
+            if granted.contains("Ada approved it; payment")
+            && refused.contains("Ada refused it")
+            && missed.contains("nobody answered in time")),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_fan_out_gives_results_in_order_and_failures_as_values() {
+    let output = run("fan_out");
+    assert_eq!(
+        output,
+        "99 texts have 4950 words\n\
+         9 of 10 texts have 45 words, and 1 has none\n\
+         `to be to be` is 2 words, twice\n\
+         ho ho ho and hey hey\n"
+    );
+}
