@@ -5,7 +5,10 @@
 use std::{
     collections::{HashSet, VecDeque},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -19,6 +22,7 @@ const BACKLOG: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     listeners: Mutex<Vec<Arc<Listener>>>,
+    told: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +47,16 @@ impl Hub {
     /// Whether anyone listens.
     pub(crate) fn is_heard(&self) -> bool {
         !lock(&self.listeners).is_empty()
+    }
+
+    /// Whether the kernel tells of writes to the file.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the kernel tells of writes to the file.
+    pub(crate) fn set_told(&self, told: bool) {
+        self.told.store(told, Ordering::Relaxed);
     }
 
     /// Listens from now on.

@@ -9,7 +9,7 @@
 //! | `read` | pages, counts, histories |
 //! | `session`, `lanes` | what the writer knows of the database while nobody else writes |
 //! | `statements`, `rows` | every statement of `sql/`; rows and model, back and forth |
-//! | `hints` | lossy words to those who listen |
+//! | `hints`, `watch` | lossy words to those who listen; noticing other processes' writes |
 //!
 //! **Invariant:** every change goes through the writer's thread, in a transaction that holds the database's write lock from its beginning;
 //! so whatever a rule was asked about still holds when its answer is saved.
@@ -28,6 +28,7 @@ mod rows;
 mod session;
 mod statements;
 mod store;
+mod watch;
 mod write;
 mod writer;
 

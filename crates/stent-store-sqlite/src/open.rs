@@ -40,6 +40,8 @@ static OPENING: Mutex<()> = Mutex::new(());
 
 /// An opened database: the writer's connection and the readers'.
 pub(crate) struct Opened {
+    /// Where it is, whatever the working directory becomes.
+    pub(crate) path: PathBuf,
     pub(crate) writer: Connection,
     pub(crate) readers: Vec<Connection>,
 }
@@ -64,7 +66,11 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
     let readers = (0..options.readers.get())
         .map(|_| opening.reader())
         .collect::<Result<_, _>>()?;
-    Ok(Opened { writer, readers })
+    Ok(Opened {
+        path: opening.path,
+        writer,
+        readers,
+    })
 }
 
 struct Opening<'o> {

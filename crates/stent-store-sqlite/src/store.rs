@@ -1,6 +1,10 @@
 //! The store itself: each method of the contract has its work done by the writer's thread or by a reading one.
 
-use std::{fmt, path::Path, path::PathBuf, sync::Arc, sync::atomic::Ordering};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock, atomic::Ordering},
+};
 
 use stent_core::{
     Clock, ExecutionId, StoreError, defaults,
@@ -14,7 +18,10 @@ use stent_core::{
     },
 };
 
-use crate::{OpenError, SqliteOptions, error, hints::Hub, open, reader::Readers, writer::Writer};
+use crate::{
+    OpenError, SqliteOptions, error, hints::Hub, open, reader::Readers, watch::Watch,
+    writer::Writer,
+};
 
 /// A store in one SQLite file. Several processes on one machine may use the file at once.
 ///
@@ -23,6 +30,8 @@ pub struct SqliteStore {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     hub: Arc<Hub>,
+    /// Begun when someone listens for the first time; `None` where the kernel does not tell.
+    watch: OnceLock<Option<Watch>>,
     // Dropped in this order: the writer last, because it removes the files beside the database.
     readers: Readers,
     writer: Writer,
@@ -50,7 +59,7 @@ impl SqliteStore {
     /// Opens a database by its options; [`SqliteOptions::open`] says how.
     pub(crate) fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let opened = open::open(&options)?;
-        let SqliteOptions { path, clock, .. } = options;
+        let (path, clock) = (opened.path, options.clock);
         let hub = Arc::new(Hub::default());
         let failed = |source| OpenError::Io {
             path: path.clone(),
@@ -63,6 +72,7 @@ impl SqliteStore {
             path,
             clock,
             hub,
+            watch: OnceLock::new(),
             readers,
             writer,
         })
@@ -72,6 +82,20 @@ impl SqliteStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn start_watch(&self, tell: impl Fn() + Send + 'static) -> Option<Watch> {
+        let watch = Watch::start(&self.path, &self.hub, tell);
+        match watch {
+            Ok(watch) => {
+                self.hub.set_told(true);
+                Some(watch)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the kernel does not tell of writes; the file is looked at instead");
+                None
+            }
+        }
     }
 
     /// How much was written since it was opened: requests per commit tell how well writes are put together.
@@ -222,7 +246,9 @@ impl Store for SqliteStore {
     fn hints(&self) -> HintStream {
         let listening = self.hub.listen();
         // From now on the thread that writes also looks for other processes' writes.
-        self.writer.wake();
+        let tell = self.writer.waker();
+        tell();
+        self.watch.get_or_init(|| self.start_watch(tell));
         Box::pin(listening)
     }
 }

@@ -10,7 +10,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -23,15 +22,13 @@ use crate::{
     queue::{Queue, Taken, Weigh},
     session::Session,
     statements::Sql,
+    watch,
 };
 
 /// Requests that may wait. A caller who finds no room waits for it.
 const QUEUED_MAX: usize = 4_096;
 /// Elements of requests in one transaction: some ten milliseconds of work, after which the first of them has waited long enough.
 const BATCH_ELEMENTS: usize = 2_048;
-/// How often the file is looked at for other processes' writes, while someone listens and nothing is to be written:
-/// one look costs two system calls.
-const WATCH_INTERVAL: Duration = Duration::from_millis(4);
 
 /// A request on its way through a transaction.
 trait Request: Send {
@@ -171,9 +168,10 @@ impl Writer {
             .unwrap_or_else(|_| Err(error::unanswered(operation)))
     }
 
-    /// Makes the thread look whether anyone listens.
-    pub(crate) fn wake(&self) {
-        self.queue.wake();
+    /// What makes the thread look whether anyone listens, and whether another process has written.
+    pub(crate) fn waker(&self) -> impl Fn() + Send + Sync + use<> {
+        let queue = Arc::clone(&self.queue);
+        move || queue.wake()
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -222,7 +220,13 @@ impl Thread {
             }
         };
         loop {
-            let patience = self.hub.is_heard().then_some(WATCH_INTERVAL);
+            let patience = self.hub.is_heard().then(|| {
+                if self.hub.is_told() {
+                    watch::TOLD_INTERVAL
+                } else {
+                    watch::UNTOLD_INTERVAL
+                }
+            });
             match self.queue.take(BATCH_ELEMENTS, patience, &mut batch) {
                 Taken::Some => self.transact(&mut session, &mut batch),
                 Taken::Nothing => self.watch(&mut session),

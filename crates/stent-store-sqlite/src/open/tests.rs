@@ -16,7 +16,9 @@ fn every_connection_has_the_settings_that_the_promises_rest_on() {
     let folder = tempfile::tempdir().unwrap();
     for (synchronous, code) in [(Synchronous::Full, "2"), (Synchronous::Normal, "1")] {
         let options = SqliteOptions::new(folder.path().join("stent.db")).synchronous(synchronous);
-        let Opened { writer, readers } = open(&options).unwrap();
+        let Opened {
+            writer, readers, ..
+        } = open(&options).unwrap();
         assert_eq!(text(&writer, "synchronous"), code);
         assert_eq!(text(&writer, "wal_autocheckpoint"), "4000");
         assert_eq!(
