@@ -84,7 +84,7 @@ pub fn decode_input<T: DeserializeOwned>(input: &Payload) -> Result<T, Failure> 
 /// # Errors
 /// When the worker was not given one, which it finds when it starts.
 pub fn state<T: Send + Sync + 'static>() -> Result<Arc<T>, Failure> {
-    context::current()
+    context::around()
         .and_then(|context| context.state(TypeId::of::<T>()))
         .and_then(|state| state.downcast().ok())
         .ok_or_else(|| {
@@ -119,7 +119,7 @@ where
 }
 
 fn storable<T: Serialize>(value: &T) -> Result<Payload, Failure> {
-    let limit = context::current().map_or(usize::MAX, |context| context.payload_limit());
+    let limit = context::around().map_or(usize::MAX, |context| context.payload_limit());
     Payload::encode(value, limit)
         .map_err(|error| Failure::from_error(FailureKind::UnstorableResult, &error))
 }

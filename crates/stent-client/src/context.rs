@@ -134,8 +134,18 @@ pub trait BodyContext: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug)]
 struct Polled {
     context: Arc<dyn BodyContext>,
-    /// The effect of a step is polled: it may ask whether it should stop, and nothing else.
-    effect: bool,
+    within: Within,
+}
+
+/// What of a body runs now. Only the body itself may use durable operations; the others may ask whether they should stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// An async body.
+    Body,
+    /// The effect of a step, which is recorded as a whole.
+    Step,
+    /// A blocking body, which cannot wait.
+    Blocking,
 }
 
 thread_local! {
@@ -147,14 +157,23 @@ thread_local! {
 pub fn enter(context: Arc<dyn BodyContext>) -> Entered {
     Entered::replace(Some(Polled {
         context,
-        effect: false,
+        within: Within::Body,
+    }))
+}
+
+/// Makes a context the current one of a thread on which a blocking body runs. Durable operations are refused there: nobody polls them.
+#[must_use = "the context is current only while the guard lives"]
+pub fn enter_blocking(context: Arc<dyn BodyContext>) -> Entered {
+    Entered::replace(Some(Polled {
+        context,
+        within: Within::Blocking,
     }))
 }
 
 /// Takes the current context away until the guard is dropped, while the effect of a step is polled: what it does is recorded as a whole.
 pub(crate) fn enter_effect() -> Entered {
     Entered::replace(polled().map(|polled| Polled {
-        effect: true,
+        within: Within::Step,
         ..polled
     }))
 }
@@ -187,11 +206,11 @@ fn polled() -> Option<Polled> {
         .flatten()
 }
 
-/// The current context of this thread: that of the body which is being polled. None in the effect of a step.
+/// The current context of this thread: that of the body which is being polled. None in the effect of a step and in a blocking body.
 #[must_use]
 pub fn current() -> Option<Arc<dyn BodyContext>> {
     polled()
-        .filter(|polled| !polled.effect)
+        .filter(|polled| polled.within == Within::Body)
         .map(|polled| polled.context)
 }
 
@@ -200,7 +219,7 @@ pub(crate) fn around() -> Option<Arc<dyn BodyContext>> {
     polled().map(|polled| polled.context)
 }
 
-/// Whether the effect of a step is being polled.
-pub(crate) fn in_effect() -> bool {
-    polled().is_some_and(|polled| polled.effect)
+/// What of a body runs on this thread, if anything does.
+pub(crate) fn within() -> Option<Within> {
+    polled().map(|polled| polled.within)
 }

@@ -9,7 +9,7 @@ use stent_core::{
     StateKind, StepName, StoreError, limit::LimitError,
 };
 
-use crate::context;
+use crate::context::{self, Within};
 
 /// A result with this library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -81,6 +81,14 @@ pub enum Error {
     /// A durable operation was used in the effect of a step, which is recorded as a whole.
     #[error("{operation} was used inside a step; do it before or after the step")]
     InsideStep {
+        /// The operation.
+        operation: String,
+    },
+    /// A durable operation was used in a blocking function, which cannot wait for it.
+    #[error(
+        "{operation} was used in a blocking function, which cannot wait for it; make the function async, or do it in the function that calls this one"
+    )]
+    InsideBlocking {
         /// The operation.
         operation: String,
     },
@@ -295,6 +303,7 @@ impl Error {
             error if error.is_fatal() => FailureKind::Fatal,
             Self::OutsideDurableFunction { .. }
             | Self::InsideStep { .. }
+            | Self::InsideBlocking { .. }
             | Self::MadeElsewhere { .. }
             | Self::AwaitedAgain { .. }
             | Self::MisplacedOption { .. } => FailureKind::Misuse,
@@ -305,10 +314,10 @@ impl Error {
     /// A durable operation was awaited where no body is polled.
     pub(crate) fn no_body(operation: &dyn fmt::Display) -> Self {
         let operation = operation.to_string();
-        if context::in_effect() {
-            Self::InsideStep { operation }
-        } else {
-            Self::OutsideDurableFunction { operation }
+        match context::within() {
+            Some(Within::Step) => Self::InsideStep { operation },
+            Some(Within::Blocking) => Self::InsideBlocking { operation },
+            Some(Within::Body) | None => Self::OutsideDurableFunction { operation },
         }
     }
 

@@ -438,7 +438,7 @@ fn blocking(
 ) -> BodyFuture {
     async move {
         let running = tokio::task::spawn_blocking(move || {
-            let _entered = context::enter(context);
+            let _entered = context::enter_blocking(context);
             catch_unwind(AssertUnwindSafe(|| run(input)))
                 .unwrap_or_else(|panic| Err(panicked(&*panic)))
         });

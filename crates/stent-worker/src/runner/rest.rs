@@ -15,6 +15,10 @@ use crate::replay::Waits;
 /// that it waits for first, must have come by then.
 const REST_MAX: Duration = Duration::from_secs(60);
 
+/// How long a suspect waits in memory. No other suspect is claimed here meanwhile, and what it waits for may be one: its own children were lost
+/// with the same workers.
+const SUSPECT_SUSPENDS_AFTER: Duration = Duration::from_millis(100);
+
 impl Runner {
     /// Whether the body has waited long enough to be suspended, or surely will.
     pub(super) fn is_idle(&self) -> bool {
@@ -55,6 +59,8 @@ impl Runner {
                 .is_some_and(|until| until.since(self.shared.store_now()) > settings.suspend_after);
         if releases || crowded || surely_long || self.shared.is_draining() {
             Duration::ZERO
+        } else if self.task.crashes.is_suspect() {
+            settings.suspend_after.min(SUSPECT_SUSPENDS_AFTER)
         } else {
             settings.suspend_after
         }

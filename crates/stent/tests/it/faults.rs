@@ -369,17 +369,19 @@ async fn a_key_makes_one_execution_and_says_when_the_arguments_differ() {
 }
 
 #[durable(blocking)]
-fn blocks(milliseconds: u64) -> stent::Result<u64> {
+fn blocks(milliseconds: u64, #[state] log: Arc<Log>) -> stent::Result<u64> {
+    log.started.fetch_add(1, Ordering::SeqCst);
     std::thread::sleep(Duration::from_millis(milliseconds));
     Ok(milliseconds)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_blocking_body_delays_no_other_and_keeps_its_lease() {
-    let stent = Stent::open("memory:").await.unwrap();
+    let stent = Stent::new(Arc::new(stent_store_memory::MemoryStore::new()));
     let worker = stent
         .worker()
         .register(functions![blocks, far])
+        .state(Arc::new(Log::default()))
         .lease_duration(Duration::from_millis(60))
         .start()
         .await
@@ -391,4 +393,26 @@ async fn a_blocking_body_delays_no_other_and_keeps_its_lease() {
     assert_eq!(slow.result().await.unwrap(), 300);
     assert_eq!(worker.stats().stolen, 0);
     worker.drain().await.unwrap();
+}
+
+#[durable(blocking, retry(max_attempts = 1))]
+fn blocks_on_another() -> stent::Result<u32> {
+    futures_util::FutureExt::now_or_never(far()).expect("it is refused at once")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_durable_call_in_a_blocking_body_is_refused() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(functions![blocks_on_another, far])
+        .start()
+        .await
+        .unwrap();
+    let error = world.stent.run(blocks_on_another()).await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        source.contains("was used in a blocking function"),
+        "{source}"
+    );
 }
