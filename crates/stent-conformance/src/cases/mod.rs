@@ -1,0 +1,4 @@
+//! The cases, by what they are about. Each is a function whose name is the sentence that it proves.
+
+pub(crate) mod dispatch;
+pub(crate) mod lease;

@@ -1,0 +1,18 @@
+//! The memory store passes what it specifies.
+
+use std::sync::Arc;
+
+use stent_conformance::{Harness, ManualClock};
+use stent_core::Store;
+use stent_store_memory::MemoryStore;
+
+struct Memory;
+
+#[async_trait::async_trait]
+impl Harness for Memory {
+    async fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::with_clock(clock))
+    }
+}
+
+stent_conformance::suite!(Memory);
