@@ -1,2 +1,74 @@
-//! Chores.
-fn main() {}
+//! How fast Stent is, beside the limit of its database in the same run: `cargo xtask bench`.
+//!
+//! Seconds don't travel between machines, ratios do. So each round first measures hand-written SQL that does the same work ([`limit`]), then
+//! every workload on every store; what is reported of a workload is the median over the rounds, of its values and of its ratios, each taken
+//! within one round.
+//!
+//! **Invariant:** a workload counts what it has done and fails if that is not what it was to do. A fast wrong answer is no figure.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people"
+)]
+
+mod functions;
+mod limit;
+mod measure;
+mod options;
+mod report;
+mod stores;
+mod workloads;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{options::Options, report::Report};
+
+/// What went wrong in a measurement: there is nothing to do about it but to say so.
+type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let mut report = Report::default();
+    for round in 1..=options.rounds() {
+        eprintln!("round {round} of {}: the limit", options.rounds());
+        let limit = limit::measure(options)?;
+        report.add_limit(&limit);
+        for workload in options.workloads() {
+            for store in options.stores() {
+                eprintln!("round {round}: {workload} on {store}");
+                let samples = runtime.block_on(workload.run(store, options, &limit))?;
+                report.add(store, samples);
+            }
+        }
+    }
+    print!("{report}");
+    if let Some(file) = &options.json {
+        report.write(file)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_does_on_every_store_what_it_counts() {
+        let options = Options::parse_from(["stent-benches", "--quick"]);
+        run(&options).unwrap();
+    }
+}

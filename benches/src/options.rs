@@ -1,0 +1,81 @@
+//! What to measure, and how much of it.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use tempfile::TempDir;
+
+use crate::{Result, stores::StoreKind, workloads::Workload};
+
+/// Measures Stent, beside hand-written SQL that does the same work in the same run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+pub(crate) struct Options {
+    /// Only this workload; may be given more than once
+    #[arg(long, value_name = "WORKLOAD")]
+    only: Vec<Workload>,
+    /// Only on this store; may be given more than once
+    #[arg(long, value_name = "STORE")]
+    store: Vec<StoreKind>,
+    /// How often everything is measured; medians are reported
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+    /// Small and once: shows that everything runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// A durability for SQLite and for the limit that a loss of power may undo
+    #[arg(long)]
+    normal: bool,
+    /// The folder for databases, on the disk to be measured [default: the system's folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn rounds(&self) -> u32 {
+        if self.quick { 1 } else { self.runs.max(1) }
+    }
+
+    pub(crate) fn workloads(&self) -> Vec<Workload> {
+        if self.only.is_empty() {
+            Workload::ALL.to_vec()
+        } else {
+            self.only.clone()
+        }
+    }
+
+    pub(crate) fn stores(&self) -> Vec<StoreKind> {
+        if self.store.is_empty() {
+            StoreKind::ALL.to_vec()
+        } else {
+            self.store.clone()
+        }
+    }
+
+    /// Whether SQLite runs with `synchronous=NORMAL`.
+    pub(crate) fn is_normal(&self) -> bool {
+        self.normal
+    }
+
+    /// A number of things to do, or a hundredth of it, whole thousands becoming whole tens.
+    pub(crate) fn scaled(&self, full: usize) -> usize {
+        if self.quick {
+            (full / 100).max(1)
+        } else {
+            full
+        }
+    }
+
+    /// A folder for one database, removed when it is dropped.
+    pub(crate) fn temporary(&self) -> Result<TempDir> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("stent-bench-");
+        Ok(match &self.folder {
+            Some(folder) => builder.tempdir_in(folder)?,
+            None => builder.tempdir()?,
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! Waiting tasks that do nothing, until all have ended.
+
+use crate::{
+    Result,
+    functions::noop,
+    limit::Limit,
+    measure::{Sample, Unit, rate},
+    options::Options,
+    stores::{Opened, StoreKind},
+    workloads::{per, work_off},
+};
+
+const TASKS: usize = 100_000;
+
+pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
+    let tasks = options.scaled(TASKS);
+    let opened = Opened::new(store, options)?;
+    let calls = (0..u64::try_from(tasks)?).map(noop);
+    opened.client().dispatch_all(calls).await?;
+    let ran = work_off(&opened, tasks).await?;
+    Ok(vec![Sample {
+        workload: "drain",
+        value: rate(tasks, ran.took),
+        unit: Unit::TasksPerSecond,
+        limit: limit.bulk().drain(),
+        limit_is: "claim and complete by 1000",
+        commits_per_unit: per(ran.commits, tasks),
+    }])
+}

@@ -1,0 +1,160 @@
+//! What is measured. Each workload has a module of its own, a fresh store for each measurement, and one worker with all options at their defaults.
+
+mod dispatch;
+mod drain;
+mod fanout;
+mod latency;
+mod steps;
+mod store;
+
+use std::{fmt, time::Duration};
+
+use clap::ValueEnum;
+use stent::{prelude::*, store::ExecutionQuery, worker::Worker};
+
+use crate::{
+    Result,
+    functions::{call_in_sequence, fan_out, noop, step_in_sequence},
+    limit::Limit,
+    measure::{Sample, now},
+    options::Options,
+    stores::{Opened, StoreKind},
+};
+
+/// A workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// The store alone: dispatch, claim and commit by its trait, without client and worker
+    Store,
+    /// Calls made durable: one by one, by 32 callers at once, in bulk
+    Dispatch,
+    /// 100,000 waiting tasks that do nothing, until all have ended
+    Drain,
+    /// An idle worker: from dispatch until the body starts, and until its result is seen
+    Latency,
+    /// 1,000 executions with 10 children, or 10 steps, one after the other
+    Steps,
+    /// One execution with 10,000 children at once
+    Fanout,
+}
+
+impl Workload {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Store,
+        Self::Dispatch,
+        Self::Drain,
+        Self::Latency,
+        Self::Steps,
+        Self::Fanout,
+    ];
+
+    /// Measures it once.
+    pub(crate) async fn run(
+        self,
+        store: StoreKind,
+        options: &Options,
+        limit: &Limit,
+    ) -> Result<Vec<Sample>> {
+        match self {
+            Self::Store => store::run(store, options, limit).await,
+            Self::Dispatch => dispatch::run(store, options, limit).await,
+            Self::Drain => drain::run(store, options, limit).await,
+            Self::Latency => latency::run(store, options, limit).await,
+            Self::Steps => steps::run(store, options, limit).await,
+            Self::Fanout => fanout::run(store, options, limit).await,
+        }
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Store => "store",
+            Self::Dispatch => "dispatch",
+            Self::Drain => "drain",
+            Self::Latency => "latency",
+            Self::Steps => "steps",
+            Self::Fanout => "fanout",
+        })
+    }
+}
+
+/// How long a workload may go without any task of it ending before something is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a worker did with what was waiting for it.
+struct Ran {
+    took: Duration,
+    /// Transactions of the store meanwhile.
+    commits: Option<u64>,
+}
+
+/// Starts a worker on what waits in a store, and stops it when so many tasks have ended.
+async fn work_off(opened: &Opened, tasks: usize) -> Result<Ran> {
+    let commits = opened.commits();
+    let began = now();
+    let worker = opened
+        .client()
+        .worker()
+        .register(functions![
+            noop,
+            call_in_sequence,
+            step_in_sequence,
+            fan_out
+        ])
+        .start()
+        .await?;
+    until_ended(&worker, tasks).await?;
+    let took = began.elapsed();
+    let commits = opened
+        .commits()
+        .zip(commits)
+        .map(|(after, before)| after.saturating_sub(before));
+    worker.drain().await?;
+    check_completed(opened, tasks).await?;
+    Ok(Ran { took, commits })
+}
+
+async fn until_ended(worker: &Worker, tasks: usize) -> Result {
+    let tasks = u64::try_from(tasks)?;
+    let (mut last, mut since) = (0, now());
+    loop {
+        let ended = worker.stats().ended;
+        if ended >= tasks {
+            return Ok(());
+        }
+        if ended > last {
+            (last, since) = (ended, now());
+        } else if since.elapsed() > PATIENCE {
+            return Err(format!("{ended} of {tasks} tasks ended, and no further one").into());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Makes sure that nothing is left, and nothing failed.
+async fn check_completed(opened: &Opened, tasks: usize) -> Result {
+    let functions = opened.store.functions().await?;
+    let left: u64 = functions
+        .iter()
+        .map(|function| {
+            function.counts.pending + function.counts.running + function.counts.suspended
+        })
+        .sum();
+    let dead = opened
+        .client()
+        .dead_letters(ExecutionQuery::default())
+        .await?
+        .executions
+        .len();
+    if left == 0 && dead == 0 {
+        Ok(())
+    } else {
+        Err(format!("of {tasks} tasks {left} are left, and {dead} executions failed").into())
+    }
+}
+
+/// Transactions per thing that was counted.
+fn per(commits: Option<u64>, count: usize) -> Option<f64> {
+    commits.map(|commits| commits as f64 / crate::measure::number(count))
+}

@@ -1,0 +1,53 @@
+//! Many executions at once, each with ten things to do one after the other: children, or steps in place.
+
+use crate::{
+    Result,
+    functions::{call_in_sequence, step_in_sequence},
+    limit::Limit,
+    measure::{Sample, Unit, rate},
+    options::Options,
+    stores::{Opened, StoreKind},
+    workloads::{per, work_off},
+};
+
+const EXECUTIONS: usize = 1_000;
+const EACH: usize = 10;
+
+pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
+    Ok(vec![
+        children(store, options, limit).await?,
+        steps(store, options, limit).await?,
+    ])
+}
+
+async fn children(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
+    let executions = options.scaled(EXECUTIONS);
+    let opened = Opened::new(store, options)?;
+    let calls = (0..executions).map(|_| call_in_sequence(EACH as u64));
+    opened.client().dispatch_all(calls).await?;
+    let ran = work_off(&opened, executions * (EACH + 1)).await?;
+    Ok(Sample {
+        workload: "sequential_children",
+        value: rate(executions * EACH, ran.took),
+        unit: Unit::TasksPerSecond,
+        limit: limit.bulk().whole(),
+        limit_is: "insert, claim and complete by 1000",
+        commits_per_unit: per(ran.commits, executions * EACH),
+    })
+}
+
+async fn steps(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
+    let executions = options.scaled(EXECUTIONS);
+    let opened = Opened::new(store, options)?;
+    let calls = (0..executions).map(|_| step_in_sequence(EACH as u64));
+    opened.client().dispatch_all(calls).await?;
+    let ran = work_off(&opened, executions).await?;
+    Ok(Sample {
+        workload: "sequential_steps",
+        value: rate(executions * EACH, ran.took),
+        unit: Unit::StepsPerSecond,
+        limit: limit.bulk().insert,
+        limit_is: "insert by 1000",
+        commits_per_unit: per(ran.commits, executions * EACH),
+    })
+}
