@@ -36,6 +36,8 @@ struct Claimer {
     rotation: u32,
     /// The last claim found less than it asked for: there is nothing more before something happens.
     exhausted: bool,
+    /// The last claim took no suspect, because one runs here.
+    without_suspects: bool,
     next_due: Option<Timestamp>,
     started: u64,
     measured_at: Duration,
@@ -56,6 +58,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         unlimited: names(false),
         rotation: shared.random_u32(),
         exhausted: false,
+        without_suspects: false,
         next_due: None,
         started: 0,
         measured_at: shared.clock.now(),
@@ -112,6 +115,7 @@ impl Claimer {
     ) -> Result<u32, StoreError> {
         let shared = &self.shared;
         self.rotation = self.rotation.wrapping_add(1);
+        self.without_suspects = shared.suspect_runs.load(Ordering::Acquire);
         let request = ClaimRequest {
             terms: LeaseTerms {
                 holder: shared.settings.name.clone(),
@@ -123,7 +127,7 @@ impl Claimer {
             demand: Demand {
                 limit,
                 rotation: self.rotation,
-                accept_suspect: !shared.suspect_runs.load(Ordering::Acquire),
+                accept_suspect: !self.without_suspects,
             },
             crash_limit: shared.settings.crash_limit,
         };
@@ -183,7 +187,9 @@ impl Claimer {
         loop {
             let room = shared.room();
             let enough = room.now > 0 || room.ahead > shared.prefetch.load(Ordering::Acquire) / 2;
-            let wanted = !self.exhausted || hints.count() != seen;
+            let suspects_may_come =
+                self.without_suspects && !shared.suspect_runs.load(Ordering::Acquire);
+            let wanted = !self.exhausted || suspects_may_come || hints.count() != seen;
             if shared.is_draining() || (enough && wanted) {
                 return;
             }

@@ -9,4 +9,5 @@ mod replay;
 mod requirement;
 mod stopping;
 mod support;
+mod suspects;
 mod waiting;
