@@ -217,6 +217,8 @@ async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>
         .state(Arc::new(start))
         .name(format!("process {}", start.process))
         .lease_duration(options.lease)
+        // A lease that runs out is no event that anyone is told of; somebody waits for it in front of a screen.
+        .poll_interval(Duration::from_millis(200))
         // Killing it is what it is for: no number of crashes makes a dead letter.
         .crash_limit(u32::MAX)
         .payload_limit(PAYLOAD_LIMIT)
