@@ -38,3 +38,8 @@ pub use crate::{
     options::{SqliteOptions, Synchronous},
     store::{SqliteStore, WriteCounts},
 };
+
+/// The code of the guide is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sqlite.md")]
+struct Guide;

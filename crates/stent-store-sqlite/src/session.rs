@@ -10,6 +10,7 @@ use stent_core::{
     Clock, FunctionName, Hint, TaskId, Timestamp,
     limit::{Limit, WhileWaiting, effective},
 };
+use uuid::Uuid;
 
 use crate::{
     error::Fault,
@@ -31,6 +32,8 @@ pub(crate) struct Session<'c> {
     heard: bool,
     limits: HashMap<FunctionName, Limits>,
     leased: HashMap<TaskId, Stored>,
+    /// The greatest id of a child.
+    newest_child: Option<TaskId>,
     data_version: i64,
     loaded: bool,
     clock: Arc<dyn Clock>,
@@ -53,6 +56,7 @@ impl<'c> Session<'c> {
             heard: false,
             limits: HashMap::new(),
             leased: HashMap::new(),
+            newest_child: None,
             data_version: 0,
             loaded: false,
             clock,
@@ -97,6 +101,11 @@ impl<'c> Session<'c> {
             self.lanes = Lanes::default();
             self.lanes.catch_up(&mut self.sql)?;
             self.limits = load_limits(&mut self.sql)?;
+            let newest: Option<[u8; 16]> = self
+                .sql
+                .get(Sql::NewestChild)?
+                .query_row([], |row| row.get(0))?;
+            self.newest_child = newest.map(|id| TaskId::from_uuid(Uuid::from_bytes(id)));
             self.loaded = true;
         }
         Ok(())
@@ -149,6 +158,16 @@ impl<'c> Session<'c> {
     /// Knows other limits of a function from now on; they were saved.
     pub(crate) fn set_limits(&mut self, function: FunctionName, limits: Limits) {
         self.limits.insert(function, limits);
+    }
+
+    /// Whether there may be a child of an id: not if all are older, as they mostly are than a root that is new.
+    pub(crate) fn may_be_child(&self, id: TaskId) -> bool {
+        self.newest_child.is_some_and(|newest| id <= newest)
+    }
+
+    /// Knows of a child that was made.
+    pub(crate) fn know_child(&mut self, id: TaskId) {
+        self.newest_child = self.newest_child.max(Some(id));
     }
 
     /// A leased task that is known.

@@ -2,25 +2,97 @@
 
 use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
-    ExecutionId, FunctionName, Hint, IdempotencyKey, NewExecution, Payload, Timestamp,
+    ExecutionId, FunctionName, Hint, IdempotencyKey, NewExecution, Payload, Task, TaskId,
+    Timestamp,
     store::{DispatchAnswer, DispatchRequest, Dispatched},
 };
 
-use super::tasks::read;
+use super::tasks::{ROOTS_AT_ONCE, read};
 use crate::{error::Fault, rows::Stored, session::Session, statements::Sql};
 
 impl Session<'_> {
-    /// Makes executions; what exists under an id or a key is answered instead.
+    /// Makes executions, in order; what exists under an id or a key is answered instead.
     pub(crate) fn dispatch(&mut self, request: DispatchRequest) -> Result<DispatchAnswer, Fault> {
         let now = self.now();
         let mut executions = Vec::with_capacity(request.executions.len());
+        let mut together = Vec::with_capacity(ROOTS_AT_ONCE);
         for execution in request.executions {
-            executions.push(self.dispatch_one(execution, now)?);
+            let is_bare = execution.idempotency_key.is_none() && execution.tags.is_empty();
+            if !is_bare {
+                self.make_each(&mut together, &mut executions)?;
+                executions.push(self.dispatch_labelled(execution, now)?);
+                continue;
+            }
+            let (task, input) = execution.root.into_root(now);
+            if !self.fits_among_roots(&task, &input)? {
+                self.make_each(&mut together, &mut executions)?;
+                executions.push(self.make(&task, &input)?.1);
+                continue;
+            }
+            together.push((task, input));
+            if together.len() == ROOTS_AT_ONCE {
+                self.make_together(&mut together, &mut executions)?;
+            }
         }
+        self.make_each(&mut together, &mut executions)?;
         Ok(DispatchAnswer { executions })
     }
 
-    fn dispatch_one(
+    /// Makes executions one by one.
+    fn make_each(
+        &mut self,
+        roots: &mut Vec<(Task, Payload)>,
+        executions: &mut Vec<Dispatched>,
+    ) -> Result<(), Fault> {
+        for (task, input) in roots.drain(..) {
+            executions.push(self.make(&task, &input)?.1);
+        }
+        Ok(())
+    }
+
+    /// Makes executions by one statement.
+    fn make_together(
+        &mut self,
+        roots: &mut Vec<(Task, Payload)>,
+        executions: &mut Vec<Dispatched>,
+    ) -> Result<(), Fault> {
+        let made = self.insert_roots(roots)?;
+        for ((task, input), is_made) in roots.drain(..).zip(made) {
+            executions.push(if is_made {
+                self.hint(|| Hint::due(&task));
+                Dispatched::Created(task.execution)
+            } else {
+                self.known_under(task.id, &input)?
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes one execution; its row, if it was made.
+    fn make(&mut self, task: &Task, input: &Payload) -> Result<(Option<i64>, Dispatched), Fault> {
+        match self.insert_root(task, input)? {
+            Some(seq) => {
+                self.hint(|| Hint::due(task));
+                Ok((Some(seq), Dispatched::Created(task.execution)))
+            }
+            None => Ok((None, self.known_under(task.id, input)?)),
+        }
+    }
+
+    /// What exists under an id.
+    fn known_under(&mut self, id: TaskId, input: &Payload) -> Result<Dispatched, Fault> {
+        match self.find(id)? {
+            Some(existing) => self.existing(&existing, input),
+            None => Err(Fault::Row {
+                table: "tasks",
+                row: 0,
+                what: format!("the id {id} is taken, but cannot be found"),
+            }),
+        }
+    }
+
+    /// Makes one execution with a key or tags.
+    fn dispatch_labelled(
         &mut self,
         execution: NewExecution,
         now: Timestamp,
@@ -37,15 +109,9 @@ impl Session<'_> {
             return self.existing(&existing, &root.input);
         }
         let (task, input) = root.into_root(now);
-        let Some(seq) = self.insert_root(&task, &input)? else {
-            return match self.find(task.id)? {
-                Some(existing) => self.existing(&existing, &input),
-                None => Err(Fault::Row {
-                    table: "tasks",
-                    row: 0,
-                    what: format!("the id {} is taken, but cannot be found", task.id),
-                }),
-            };
+        let (seq, dispatched) = self.make(&task, &input)?;
+        let Some(seq) = seq else {
+            return Ok(dispatched);
         };
         if let Some(key) = &idempotency_key {
             self.execute(
@@ -56,8 +122,7 @@ impl Session<'_> {
         for tag in &tags {
             self.execute(Sql::InsertTag, params![seq, tag.as_str()])?;
         }
-        self.hint(|| Hint::due(&task));
-        Ok(Dispatched::Created(task.execution))
+        Ok(dispatched)
     }
 
     fn existing(&mut self, existing: &Stored, input: &Payload) -> Result<Dispatched, Fault> {

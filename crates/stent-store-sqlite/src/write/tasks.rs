@@ -1,8 +1,8 @@
 //! Loading and saving tasks.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 use stent_core::{Outcome, Payload, State, Task, TaskId, Timestamp, time::micros};
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 /// Inputs up to this many bytes stand in their task's row. That spares a row and a read for most tasks; a longer one would make each
 /// rewriting of the row dearer than that.
 const INLINE_INPUT_BYTES: usize = 512;
+
+/// Roots that one statement makes.
+pub(super) const ROOTS_AT_ONCE: usize = 16;
 
 /// Reads a task whose lane is among those known.
 pub(super) fn read(row: &Row<'_>, lanes: &Lanes) -> Result<Stored, Fault> {
@@ -78,7 +81,7 @@ impl Session<'_> {
         task: &Task,
         input: &Payload,
     ) -> Result<Option<i64>, Fault> {
-        if self.is_there(Sql::IsChild, task.id)? {
+        if self.is_child(task.id)? {
             return Ok(None);
         }
         let lane = self.lane_number(task)?;
@@ -95,6 +98,49 @@ impl Session<'_> {
             ],
         )?;
         self.inserted(inserted, input)
+    }
+
+    /// Makes [`ROOTS_AT_ONCE`] roots that wait and whose inputs are small, by one statement; which of them were made.
+    pub(super) fn insert_roots(&mut self, roots: &[(Task, Payload)]) -> Result<Vec<bool>, Fault> {
+        let mut next = 1;
+        for (task, input) in roots {
+            let lane = self.lane_number(task)?;
+            let statement = self.sql.get(Sql::InsertRoots)?;
+            let values: [&dyn ToSql; 8] = [
+                &&task.id.as_bytes()[..],
+                &lane,
+                &task.queued_at.as_micros(),
+                &task.timeout.map(micros),
+                &task.deadline.map(Timestamp::as_micros),
+                &task.queued_at.as_micros(),
+                &task.created_at.as_micros(),
+                &input.as_str(),
+            ];
+            for value in values {
+                statement.raw_bind_parameter(next, value)?;
+                next += 1;
+            }
+        }
+        let inserted = self.sql.get(Sql::InsertRoots)?.raw_execute()?;
+        if inserted == roots.len() {
+            return Ok(vec![true; inserted]);
+        }
+        // The new rows are the last ones. Of an id that was given twice the first made one.
+        let last = self.connection.last_insert_rowid();
+        let first = last.saturating_sub(i64::try_from(inserted).unwrap_or(i64::MAX));
+        let mut seen = HashSet::new();
+        let mut made = Vec::with_capacity(roots.len());
+        for (task, _) in roots {
+            let row = self.find_root(task.id)?.map(|stored| stored.seq);
+            let is_new = inserted > 0 && row.is_some_and(|row| row > first);
+            made.push(is_new && seen.insert(task.id));
+        }
+        Ok(made)
+    }
+
+    /// Whether a root may be made together with others: what it needs is known beforehand.
+    pub(super) fn fits_among_roots(&mut self, task: &Task, input: &Payload) -> Result<bool, Fault> {
+        Ok(inline(input).is_some() && !self.is_child(task.id)?)
     }
 
     /// Makes a child; nothing, when its id exists.
@@ -129,10 +175,16 @@ impl Session<'_> {
             ],
         )?;
         if let Some(seq) = self.inserted(inserted, input)? {
+            self.know_child(task.id);
             let task = task.clone();
             self.know(&Stored { seq, task });
         }
         Ok(())
+    }
+
+    /// Whether there is a child of an id.
+    fn is_child(&mut self, id: TaskId) -> Result<bool, Fault> {
+        Ok(self.may_be_child(id) && self.is_there(Sql::IsChild, id)?)
     }
 
     fn is_there(&mut self, sql: Sql, id: TaskId) -> Result<bool, Fault> {
