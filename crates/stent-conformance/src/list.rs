@@ -115,7 +115,7 @@ macro_rules! suite {
         mod model {
             #[test]
             fn random_operations_do_what_they_do_to_the_memory_store() {
-                $crate::model::check(super::__stent_conformance_harness);
+                $crate::model::check(file!(), super::__stent_conformance_harness);
             }
         }
 

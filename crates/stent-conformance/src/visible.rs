@@ -45,8 +45,9 @@ impl Visible {
             ));
         }
         let mut seen = Vec::new();
-        for record in tasks(store).await {
-            let history = history(store, record.task.id).await;
+        let records = tasks(store).await;
+        let histories = histories(store, &records).await;
+        for (record, history) in records.into_iter().zip(histories) {
             lines.insert(line_of(&record));
             for entry in &history {
                 lines.insert(line_of_entry(record.task.id, entry));
@@ -169,13 +170,23 @@ pub(crate) async fn tasks(store: &dyn Store) -> Vec<TaskRecord> {
     }
 }
 
-async fn history(store: &dyn Store, task: TaskId) -> Vec<HistoryEntry> {
-    let request = HistoryRequest {
-        task,
+async fn histories(store: &dyn Store, tasks: &[TaskRecord]) -> Vec<Vec<HistoryEntry>> {
+    let request = |record: &TaskRecord| HistoryRequest {
+        task: record.task.id,
         after: Ordinal::NONE,
         whole: true,
     };
-    let histories = answered("read a history", store.history(vec![request]).await);
-    let history = histories.into_iter().next();
-    history.map(|history| history.entries).unwrap_or_default()
+    let requests = tasks.iter().map(request).collect();
+    let histories = answered("read histories", store.history(requests).await);
+    assert_eq!(histories.len(), tasks.len(), "each history is answered");
+    for (history, record) in histories.iter().zip(tasks) {
+        assert_eq!(
+            history.task, record.task.id,
+            "histories are answered in order"
+        );
+    }
+    histories
+        .into_iter()
+        .map(|history| history.entries)
+        .collect()
 }

@@ -3,7 +3,7 @@
 //! A commit carries its fence and its number under that fence. A commit that comes again, because nobody knew whether it had arrived, is
 //! recognised by its number; one that comes late, from a holder that lost its lease, by its fence. Neither changes anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     CallKey, CallPosition, Effect, ExecutionId, Failure, FailureKind, Fence, FunctionName, Hint,
@@ -287,7 +287,8 @@ pub enum CommitRefused {
     /// The task is to be cancelled: stop the body, then end the task.
     #[error("the task is to be cancelled")]
     CancelRequested,
-    /// Something was recorded that the body has not seen, or not in that order: forget the body, and replay.
+    /// Something was recorded that the body has not seen, or not in that order, or its history has another operation at a position: forget the
+    /// body, and replay.
     #[error("the body ran ahead of its history")]
     Stale,
     /// The commit's number is not the next one: earlier commits are missing.
@@ -381,6 +382,10 @@ struct Writer {
     taken_slots: BTreeMap<FunctionName, u32>,
     /// Signals that waits of this commit took.
     taken_signals: BTreeMap<SignalName, u32>,
+    /// Positions that this commit filled.
+    filled: BTreeSet<CallPosition>,
+    /// Whether there were any before it.
+    has_history: bool,
 }
 
 /// An operation that begins.
@@ -394,13 +399,29 @@ struct Begun {
 impl Writer {
     fn new(task: Task) -> Self {
         Self {
+            has_history: task.operations > 0,
             task,
             changes: Vec::new(),
             effects: Vec::new(),
             applied: Applied::default(),
             taken_slots: BTreeMap::new(),
             taken_signals: BTreeMap::new(),
+            filled: BTreeSet::new(),
         }
+    }
+
+    /// Takes a position, if no operation has it: a history is added to and never overwritten.
+    fn fill<V: CommitView>(
+        &mut self,
+        position: CallPosition,
+        view: &mut V,
+    ) -> Result<Result<(), CommitRefused>, V::Error> {
+        let is_taken = !self.filled.insert(position)
+            || self.has_history && view.entry(self.task.id, position)?.is_some();
+        if is_taken {
+            return Ok(Err(CommitRefused::Stale));
+        }
+        Ok(self.count_operation())
     }
 
     fn write<V: CommitView>(
@@ -423,7 +444,7 @@ impl Writer {
                     operation,
                     after,
                 };
-                if let Err(refused) = self.count_operation() {
+                if let Err(refused) = self.fill(position, view)? {
                     return Ok(Err(refused));
                 }
                 match child {
@@ -446,6 +467,9 @@ impl Writer {
                     operation,
                     after,
                 };
+                if let Err(refused) = self.fill(position, view)? {
+                    return Ok(Err(refused));
+                }
                 Ok(self.record(begun, outcome, place))
             }
             HistoryWrite::Resolve {
@@ -467,7 +491,6 @@ impl Writer {
         outcome: Outcome,
         place: Place,
     ) -> Result<(), CommitRefused> {
-        self.count_operation()?;
         let ordinal = place.take(self.task.deliveries)?;
         if let Some(ordinal) = ordinal {
             self.place(begun.position, ordinal);
