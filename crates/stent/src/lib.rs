@@ -88,3 +88,13 @@ pub mod store {
         *,
     };
 }
+
+/// The code of the pages that people read first, compiled.
+#[cfg(all(doctest, feature = "macros", feature = "sqlite", feature = "worker"))]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/tutorial.md")]
+    struct Tutorial;
+}
