@@ -115,7 +115,7 @@ pub(crate) fn list(folder: &Path, own: &Own) -> io::Result<Listing> {
             Err(error) if error.depth() == 0 => return Err(error.into()),
             Err(error) => {
                 let path = relative(folder, error.path().unwrap_or(folder));
-                let reason = io::Error::from(error).to_string();
+                let reason = reason(&error);
                 listing.problems.push(Problem { path, reason });
             }
         }
@@ -148,10 +148,17 @@ impl Listing {
                 return;
             }
             Ok(_) => "its name is not UTF-8".to_owned(),
-            Err(error) => io::Error::from(error).to_string(),
+            Err(error) => reason(&error),
         };
         self.problems.push(Problem { path, reason });
     }
+}
+
+/// Why something could not be listed, without its path.
+fn reason(error: &walkdir::Error) -> String {
+    error
+        .io_error()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// A path below the folder, for people and for the index.
