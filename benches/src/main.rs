@@ -44,12 +44,11 @@ fn run(options: &Options) -> Result {
         .build()?;
     let mut report = Report::default();
     for round in 1..=options.rounds() {
-        eprintln!("round {round} of {}: the limit", options.rounds());
-        let limit = limit::measure(options)?;
-        report.add_limit(&limit);
         for workload in options.workloads() {
+            eprintln!("round {round} of {}: {workload}", options.rounds());
+            let limit = limit::measure(options)?;
+            report.add_limit(&limit);
             for store in options.stores() {
-                eprintln!("round {round}: {workload} on {store}");
                 let samples = runtime.block_on(workload.run(store, options, &limit))?;
                 report.add(store, samples);
             }
