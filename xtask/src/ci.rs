@@ -8,7 +8,7 @@ use crate::{
 
 pub(crate) fn run() -> Done {
     timed("tests", || test::run(&test::Options::default()))?;
-    timed("lint", lint::run)?;
+    timed("lint", || lint::run(&lint::Options::default()))?;
     timed("documentation", docs::run)?;
     timed("examples", examples::run)
 }

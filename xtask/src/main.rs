@@ -38,7 +38,7 @@ enum Chore {
     /// Run all tests of the workspace, those in the documentation included.
     Test(test::Options),
     /// Check formatting, clippy, layers, file sizes, dependency trees and released migrations.
-    Lint,
+    Lint(lint::Options),
     /// Build the API documentation; warnings are errors.
     Docs,
     /// Build and run every example.
@@ -52,7 +52,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Test(options) => test::run(&options),
-        Chore::Lint => lint::run(),
+        Chore::Lint(options) => lint::run(&options),
         Chore::Docs => docs::run(),
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),

@@ -1,4 +1,4 @@
-//! What a user compiles: a program that only dispatches no worker, the core no runtime, and SQLite in a version without its known defect.
+//! What a user compiles: a program that only dispatches no worker, the core no runtime, a user of one store no other database.
 
 use crate::run::{Done, Failed, cargo, read};
 
@@ -48,10 +48,6 @@ const FORBIDDEN: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-/// The oldest SQLite that does not corrupt a write-ahead log which several connections write and checkpoint
-/// (<https://sqlite.org/wal.html#walresetbug>).
-const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
-
 pub(crate) fn check() -> Done {
     for (package, features, forbidden) in FORBIDDEN {
         let tree = read(cargo([
@@ -78,44 +74,5 @@ pub(crate) fn check() -> Done {
         }
     }
     println!("nobody compiles what they did not ask for");
-    check_sqlite()
-}
-
-fn check_sqlite() -> Done {
-    let printed = read(cargo([
-        "test",
-        "--quiet",
-        "--package",
-        "stent-store-sqlite",
-        "--test",
-        "it",
-        "--",
-        "--exact",
-        "--nocapture",
-        "version::the_linked_sqlite_is_one_without_the_known_defect",
-    ]))?;
-    let version = printed
-        .lines()
-        .find_map(|line| line.strip_prefix("linked SQLite: "))
-        .ok_or_else(|| {
-            Failed::Found(
-                "the test that prints the version of the linked SQLite printed none".to_owned(),
-            )
-        })?;
-    let mut parts = version
-        .trim()
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0));
-    let found = (
-        parts.next().unwrap_or(0),
-        parts.next().unwrap_or(0),
-        parts.next().unwrap_or(0),
-    );
-    if found < SQLITE_MIN {
-        return Err(Failed::Found(format!(
-            "SQLite {version} is linked; {SQLITE_MIN:?} or newer is needed"
-        )));
-    }
-    println!("SQLite {version} is linked");
     Ok(())
 }
