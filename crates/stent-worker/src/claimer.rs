@@ -38,6 +38,8 @@ struct Claimer {
     exhausted: bool,
     /// The last claim took no suspect, because one runs here.
     without_suspects: bool,
+    /// The last claim took a suspect, and so nothing else.
+    took_suspect: bool,
     next_due: Option<Timestamp>,
     started: u64,
     measured_at: Duration,
@@ -59,6 +61,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         rotation: shared.random_u32(),
         exhausted: false,
         without_suspects: false,
+        took_suspect: false,
         next_due: None,
         started: 0,
         measured_at: shared.clock.now(),
@@ -101,7 +104,8 @@ impl Claimer {
             now
         };
         let found = self.claim_of(self.all.clone(), first).await?;
-        self.exhausted = found < first;
+        // A suspect is claimed alone, whatever else is due.
+        self.exhausted = found < first && !self.took_suspect;
         if !all_unlimited && !self.unlimited.is_empty() && ahead > 0 && found == first {
             self.claim_of(self.unlimited.clone(), ahead).await?;
         }
@@ -135,6 +139,10 @@ impl Claimer {
         let answer = shared.store.claim(request).await?;
         shared.heard(answer.now);
         self.next_due = answer.next_due;
+        self.took_suspect = answer
+            .tasks
+            .iter()
+            .any(|claimed| claimed.task.crashes.is_suspect());
         let found = u32::try_from(answer.tasks.len()).unwrap_or(u32::MAX);
         self.start(answer, sent);
         Ok(found)

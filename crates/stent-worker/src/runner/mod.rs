@@ -107,6 +107,10 @@ pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) 
     shared.stats.claimed(1);
     shared.queued.fetch_add(1, Ordering::AcqRel);
     let runner = Runner::new(Arc::clone(shared), handle, definition, claimed);
+    if runner.to_announce {
+        // Before the next claim is made.
+        shared.suspect_runs.store(true, Ordering::Release);
+    }
     let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(runner.run());
     tokio::spawn(running);
 }
@@ -147,9 +151,6 @@ impl Runner {
     }
 
     async fn run(mut self) {
-        if self.to_announce {
-            self.shared.suspect_runs.store(true, Ordering::Release);
-        }
         self.start_body();
         while self.step().await == Flow::Go {}
         self.leave().await;
