@@ -31,8 +31,11 @@ enum Part {
     Migrations,
 }
 
+/// A part, its name, and how it is checked.
+type Check = (Part, &'static str, fn() -> Done);
+
 pub(crate) fn run(options: &Options) -> Done {
-    let parts: &[(Part, &str, fn() -> Done)] = &[
+    let parts: &[Check] = &[
         (Part::Format, "formatting", format),
         (Part::Clippy, "clippy", clippy),
         (Part::Layers, "layers", layers::check),
