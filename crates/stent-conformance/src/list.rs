@@ -26,6 +26,59 @@ impl std::fmt::Debug for Case {
 macro_rules! __for_each_case {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { [$($arguments)*]
+            claim {
+                a_claim_brings_task_input_and_history
+                a_claim_takes_at_most_what_it_asks_for
+                a_claim_for_nothing_takes_nothing
+                a_claim_takes_only_functions_that_the_worker_has
+                a_claim_takes_only_queues_that_the_worker_serves
+                the_oldest_of_a_lane_comes_first
+                of_equal_age_the_first_made_comes_first
+                age_counts_from_when_a_task_is_due
+                a_higher_priority_comes_first
+                functions_of_one_priority_share_a_claim
+                queues_of_one_priority_share_a_claim
+                claims_of_one_task_take_each_function_in_turn
+                a_claim_says_when_the_next_task_is_due
+                what_is_not_due_is_never_claimed
+                many_sleepers_hide_no_due_task
+                a_task_that_woke_keeps_its_place_among_the_others
+                a_suspect_is_claimed_alone
+                a_worker_that_takes_no_suspects_gets_the_others
+                a_claim_takes_over_and_claims_in_one_go
+            }
+            commit {
+                an_outcome_is_kept_with_its_task
+                an_outcome_is_recorded_once
+                a_commit_sent_twice_does_no_second_thing
+                an_end_sent_twice_is_known
+                a_commit_that_comes_late_changes_nothing
+                a_commit_that_skips_one_is_refused
+                commits_are_numbered_anew_under_each_lease
+                two_commits_of_one_task_in_one_batch_both_count
+                a_refused_commit_changes_nothing_for_its_neighbours
+                a_refused_commit_changes_nothing_of_its_own
+                a_position_that_is_taken_is_not_overwritten
+                a_batch_of_commits_that_is_too_long_is_refused_whole
+                a_call_makes_a_child_that_can_be_claimed
+                a_childs_end_is_recorded_with_its_parent_at_once
+                a_child_can_be_started_with_the_commit_that_makes_it
+                a_child_that_is_not_due_is_not_started_with_its_commit
+                a_child_is_started_only_if_a_slot_is_free
+                an_assumed_outcome_must_be_what_was_recorded
+                an_outcome_in_another_place_than_assumed_is_stale
+                a_task_that_waits_gives_up_its_lease
+                a_suspended_parent_is_woken_by_its_childs_end
+                a_task_keeps_its_lease_if_something_happened_that_it_has_not_seen
+                a_task_that_waits_for_nothing_keeps_its_lease
+                a_sleep_wakes_its_task_when_it_is_over_and_not_before
+                a_sleep_is_not_over_before_its_time
+                a_sleep_keeps_its_end_over_restarts_of_the_body
+                a_sleep_of_no_length_or_without_end_is_kept
+                a_deadline_that_the_holder_reports_is_recorded_as_such
+                a_commit_for_a_task_that_was_deleted_is_refused
+                a_join_of_many_calls_is_one_commit
+            }
             dispatch {
                 an_execution_is_kept_as_it_was_given
                 an_execution_survives_a_restart
@@ -45,6 +98,21 @@ macro_rules! __for_each_case {
                 too_many_tags_are_refused_and_nothing_is_made
                 tags_are_kept_once_and_sorted
                 a_function_that_nobody_has_is_kept_and_left_alone
+            }
+            history {
+                every_operation_comes_back_as_it_was_written
+                an_outcome_on_the_spot_has_no_place
+                outcomes_have_the_order_in_which_they_were_recorded
+                a_place_that_is_taken_is_refused_and_the_next_is_given
+                what_was_delivered_since_is_read_in_its_order
+                a_history_of_nobody_is_empty
+                failed_outcomes_are_kept_with_their_sources
+                what_was_asked_for_after_an_outcome_says_so
+                an_abandoned_operation_wakes_nobody_by_time
+                payloads_of_every_kind_of_json_come_back_as_texts
+                a_child_that_ended_before_its_parent_did_is_kept
+                two_calls_of_one_function_get_each_its_own_outcome
+                a_step_that_failed_is_recorded_as_failed
             }
             lease {
                 a_claim_leases_from_the_stores_now
