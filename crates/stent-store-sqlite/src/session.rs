@@ -19,8 +19,8 @@ use crate::{
     statements::{Sql, Statements},
 };
 
-/// Leased tasks that are kept in memory. Beyond them the memory begins anew.
-const LEASED_MAX: usize = 65_536;
+/// Tasks that are kept in memory, some 5 MB of them. Beyond them the memory begins anew.
+const KNOWN_MAX: usize = 16_384;
 
 /// The writer's side of a connection.
 pub(crate) struct Session<'c> {
@@ -31,7 +31,8 @@ pub(crate) struct Session<'c> {
     hints: Vec<Hint>,
     heard: bool,
     limits: HashMap<FunctionName, Limits>,
-    leased: HashMap<TaskId, Stored>,
+    /// Tasks that were saved last: those that are leased, and those that wait for them.
+    known: HashMap<TaskId, Stored>,
     /// The greatest id of a child.
     newest_child: Option<TaskId>,
     data_version: i64,
@@ -55,7 +56,7 @@ impl<'c> Session<'c> {
             hints: Vec::new(),
             heard: false,
             limits: HashMap::new(),
-            leased: HashMap::new(),
+            known: HashMap::new(),
             newest_child: None,
             data_version: 0,
             loaded: false,
@@ -114,7 +115,7 @@ impl<'c> Session<'c> {
     /// Drops what is known of the database.
     pub(crate) fn forget(&mut self) {
         self.loaded = false;
-        self.leased.clear();
+        self.known.clear();
     }
 
     /// Notes something to be told once the transaction is committed.
@@ -170,24 +171,29 @@ impl<'c> Session<'c> {
         self.newest_child = self.newest_child.max(Some(id));
     }
 
-    /// A leased task that is known.
+    /// A task that is known.
     pub(crate) fn known(&self, id: TaskId) -> Option<&Stored> {
-        self.leased.get(&id)
+        self.known.get(&id)
     }
 
-    /// Knows a task from now on as it was saved; only a leased one is worth it.
+    /// Knows no task any more: some were deleted.
+    pub(crate) fn forget_tasks(&mut self) {
+        self.known.clear();
+    }
+
+    /// Knows a task from now on as it was saved; one that ended is not asked for again.
     pub(crate) fn know(&mut self, stored: &Stored) {
-        if stored.task.state.lease_expires_at().is_none() {
-            self.leased.remove(&stored.task.id);
+        if stored.task.state.kind().is_terminal() {
+            self.known.remove(&stored.task.id);
             return;
         }
-        match self.leased.get_mut(&stored.task.id) {
+        match self.known.get_mut(&stored.task.id) {
             Some(known) => known.clone_from(stored),
             None => {
-                if self.leased.len() >= LEASED_MAX {
-                    self.leased.clear();
+                if self.known.len() >= KNOWN_MAX {
+                    self.known.clear();
                 }
-                self.leased.insert(stored.task.id, stored.clone());
+                self.known.insert(stored.task.id, stored.clone());
             }
         }
     }

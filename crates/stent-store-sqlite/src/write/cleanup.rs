@@ -30,6 +30,9 @@ impl Session<'_> {
         for execution in &expired {
             self.delete_execution(execution)?;
         }
+        if !expired.is_empty() {
+            self.forget_tasks();
+        }
         let executions = u32::try_from(expired.len()).unwrap_or(u32::MAX);
         let more = executions >= request.limit;
         // While there is more, it stays due, so that whoever asks next goes on.

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt::Write as _};
 
 use rusqlite::{OptionalExtension as _, Row, ToSql, params};
-use stent_core::{Outcome, Payload, State, Task, TaskId, Timestamp, time::micros};
+use stent_core::{Outcome, Payload, Task, TaskId, Timestamp, time::micros};
 
 use crate::{
     error::Fault,
@@ -337,10 +337,14 @@ fn as_json(rows: impl Iterator<Item = i64>) -> String {
     json
 }
 
-/// Whether only that has changed which no index looks at: the holder of a lease goes on, or is given an outcome.
+/// Whether only that has changed which no index looks at: the holder of a lease goes on, or a task is given one more outcome.
 fn goes_on(before: &Task, after: &Task) -> bool {
-    matches!(before.state, State::Running { .. })
-        && before.state == after.state
+    before.state == after.state
+        && before.fence == after.fence
         && before.class() == after.class()
         && before.cancel_requested == after.cancel_requested
+        && before.failed_attempts == after.failed_attempts
+        && before.crashes == after.crashes
+        && before.deadline == after.deadline
+        && before.queued_at == after.queued_at
 }
