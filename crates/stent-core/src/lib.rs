@@ -29,6 +29,7 @@ pub mod cancel;
 pub mod claim;
 pub mod commit;
 pub mod dead_letter;
+pub mod deadlock;
 pub mod defaults;
 pub mod encoding;
 mod end;
