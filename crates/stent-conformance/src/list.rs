@@ -26,6 +26,20 @@ impl std::fmt::Debug for Case {
 macro_rules! __for_each_case {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { [$($arguments)*]
+            cancel {
+                what_nobody_runs_is_cancelled_at_once
+                a_running_task_is_asked_to_stop_and_then_ends_as_cancelled
+                a_holder_that_goes_on_is_told_of_the_cancel
+                a_cancelled_task_whose_worker_is_gone_ends_with_its_lease
+                a_cancel_reaches_every_task_of_the_tree
+                a_running_parent_is_asked_and_its_children_stop
+                children_added_with_the_last_commit_are_cancelled_too
+                a_cancel_of_what_has_ended_says_how_it_ended
+                a_cancel_may_be_repeated
+                a_cancel_of_nobody_says_so
+                a_cancel_wins_over_a_retry_that_waits
+                the_end_of_a_parent_stops_what_is_below_it
+            }
             claim {
                 a_claim_brings_task_input_and_history
                 a_claim_takes_at_most_what_it_asks_for
@@ -46,6 +60,22 @@ macro_rules! __for_each_case {
                 a_suspect_is_claimed_alone
                 a_worker_that_takes_no_suspects_gets_the_others
                 a_claim_takes_over_and_claims_in_one_go
+            }
+            cleanup {
+                what_ended_before_the_retention_period_goes_and_the_rest_stays
+                every_way_to_have_ended_is_cleaned_up
+                what_has_not_ended_is_never_touched
+                age_counts_from_the_end_and_not_from_the_beginning
+                an_execution_goes_with_all_that_belongs_to_it
+                a_deleted_execution_can_be_made_again_and_knows_nothing_of_the_old
+                an_execution_with_a_task_that_is_still_leased_waits
+                a_cleanup_deletes_at_most_what_it_is_asked_to_oldest_first
+                a_retention_too_long_to_subtract_keeps_everything
+                the_fleet_cleans_up_once_per_interval
+                a_cleanup_goes_on_until_nothing_is_left_before_the_schedule_moves
+                a_cleanup_by_hand_leaves_the_schedule_alone
+                the_schedule_survives_a_restart
+                a_large_execution_goes_as_a_whole
             }
             commit {
                 an_outcome_is_kept_with_its_task
@@ -78,6 +108,33 @@ macro_rules! __for_each_case {
                 a_deadline_that_the_holder_reports_is_recorded_as_such
                 a_commit_for_a_task_that_was_deleted_is_refused
                 a_join_of_many_calls_is_one_commit
+            }
+            dead_letter {
+                a_dead_letter_is_found_by_its_state
+                a_replayed_dead_letter_is_the_same_task_with_everything_counted_anew
+                a_replay_keeps_what_completed
+                a_replay_calls_anew_what_was_cancelled_with_its_end
+                a_child_that_outlived_the_end_does_not_answer_the_replay
+                only_dead_letters_are_replayed
+                a_failed_child_is_not_replayed_by_itself
+                a_dead_letter_that_is_replayed_twice_is_replayed_once
+                the_old_holder_of_a_replayed_task_has_lost_it
+                a_replayed_task_of_a_limited_function_takes_a_slot_again
+                a_replayed_execution_takes_signals_again
+                a_replayed_execution_is_no_longer_cleaned_up
+            }
+            deadline {
+                what_nobody_runs_times_out_at_its_deadline_and_not_before
+                an_overdue_task_is_never_claimed
+                a_running_task_is_left_to_its_holder
+                an_overdue_task_whose_worker_is_gone_times_out_with_its_lease
+                a_childs_deadline_is_told_to_its_parent
+                a_deadline_reaches_the_whole_tree
+                a_deadline_counts_from_the_dispatch_by_the_stores_clock
+                a_deadline_and_an_outcome_are_one_outcome
+                one_claim_looks_after_a_bounded_number_of_deadlines
+                a_deadline_in_the_past_means_never_started
+                an_ended_task_has_no_deadline_to_miss
             }
             dispatch {
                 an_execution_is_kept_as_it_was_given
@@ -138,6 +195,70 @@ macro_rules! __for_each_case {
                 a_task_that_was_never_started_is_lost_without_blame
                 a_suspect_that_started_and_crashes_becomes_a_dead_letter
                 a_stolen_task_brings_its_history_along
+            }
+            limit {
+                no_more_are_claimed_than_slots_are_free
+                a_limit_counts_over_queues_and_priorities
+                a_full_function_holds_back_no_other
+                every_way_to_end_frees_the_slot
+                a_task_back_in_the_queue_holds_no_slot
+                a_crashed_holder_blocks_its_slot_no_longer_than_its_lease
+                a_suspended_task_keeps_its_slot
+                a_suspended_task_that_ends_frees_its_slot
+                a_function_that_releases_gives_its_slot_up_while_it_waits
+                one_that_woke_is_not_overtaken_by_newcomers
+                a_limit_lowered_below_what_runs_starts_nothing_until_it_fits
+                a_limit_can_be_raised_and_unset_while_tasks_run
+                the_newest_declaration_counts
+                an_operators_limit_counts_before_what_is_declared
+                a_declaration_that_differs_is_answered
+                what_runs_and_waits_holds_slots_from_the_moment_a_limit_is_set
+                what_waits_holds_no_slot_when_its_function_begins_to_release
+                a_limit_survives_a_restart
+                a_call_that_could_only_wait_for_its_ancestors_is_refused
+                a_call_that_could_only_wait_for_ancestors_far_above_is_refused
+                a_call_waits_where_another_holds_the_slot
+                a_suspect_holds_a_slot_like_any_other
+                a_sleeping_task_of_a_full_function_wakes
+            }
+            retry {
+                a_failed_attempt_is_followed_by_another_after_its_delay
+                a_failure_that_no_attempt_can_mend_is_final
+                an_attempt_that_timed_out_is_retried_and_ends_as_timed_out
+                a_task_that_made_calls_is_retried_only_if_it_says_so
+                no_attempt_begins_after_the_deadline
+                a_crash_is_no_attempt
+                a_failure_that_is_recorded_twice_counts_once
+                a_further_attempt_keeps_what_completed_and_does_the_failed_end_anew
+                a_failed_child_is_made_anew_by_a_further_attempt
+                a_retried_call_is_not_given_the_outcome_of_the_child_that_it_replaced
+                calls_that_still_run_go_on_over_a_retry
+                a_wait_for_a_signal_lasts_over_a_retry
+                a_delay_without_bound_is_kept_within_time
+            }
+            signal {
+                a_signal_that_comes_before_anyone_waits_is_kept
+                signals_of_one_name_are_received_in_their_order
+                a_signal_wakes_the_task_that_waits_for_it
+                the_oldest_wait_receives_a_signal
+                a_signal_sent_twice_is_received_once
+                a_signal_that_was_accepted_is_known_also_when_the_execution_has_ended
+                a_signal_to_what_has_ended_is_refused
+                a_signal_to_nobody_is_refused
+                a_child_is_no_execution_that_could_be_signalled
+                signals_are_answered_in_their_order
+                signals_of_one_batch_are_received_in_their_order
+                a_wait_that_ended_by_time_receives_nothing
+                a_signal_and_a_timeout_are_one_outcome
+                an_abandoned_wait_receives_nothing
+                a_signal_that_was_given_but_not_seen_goes_back_to_its_place
+                a_signal_that_was_seen_does_not_come_again
+                a_signal_that_goes_back_is_given_to_who_waits_for_it
+                a_signal_goes_back_once
+                a_task_that_ended_leaves_signals_to_others
+                a_signal_that_was_received_stays_received_over_a_retry
+                many_signals_to_one_execution_keep_their_order
+                a_signal_survives_a_restart
             }
         }
     };

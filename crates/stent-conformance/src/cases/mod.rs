@@ -1,7 +1,14 @@
 //! The cases, by what they are about. Each is a function whose name is the sentence that it proves.
 
+pub(crate) mod cancel;
 pub(crate) mod claim;
+pub(crate) mod cleanup;
 pub(crate) mod commit;
+pub(crate) mod dead_letter;
+pub(crate) mod deadline;
 pub(crate) mod dispatch;
 pub(crate) mod history;
 pub(crate) mod lease;
+pub(crate) mod limit;
+pub(crate) mod retry;
+pub(crate) mod signal;
