@@ -20,6 +20,7 @@ impl Transaction<'_> {
     pub(crate) fn claim(&mut self, request: &ClaimRequest) -> ClaimAnswer {
         let stolen = self.take_over(request.crash_limit);
         self.end_overdue();
+        self.break_deadlocks(request);
         let mut answer = ClaimAnswer {
             now: self.now,
             tasks: Vec::new(),
@@ -89,7 +90,7 @@ impl Transaction<'_> {
     }
 
     /// The lanes that a worker serves and in which something waits for its time or for a worker.
-    fn served(&self, request: &ClaimRequest) -> Vec<Lane> {
+    pub(crate) fn served(&self, request: &ClaimRequest) -> Vec<Lane> {
         let functions: BTreeSet<&FunctionName> = request.functions.iter().collect();
         let lanes = self.tables.index.due.keys().filter(|lane| {
             let mut queues = request.queues.iter().flatten();
@@ -103,7 +104,7 @@ impl Transaction<'_> {
         self.tables.index.due.get(lane).into_iter().flatten()
     }
 
-    fn is_due(&self, lane: &Lane) -> bool {
+    pub(crate) fn is_due(&self, lane: &Lane) -> bool {
         let mut places = self.places(lane);
         places.next().is_some_and(|(at, ..)| *at <= self.now)
     }

@@ -19,6 +19,7 @@ mod claim;
 mod cleanup;
 mod clock;
 mod commit;
+mod deadlock;
 mod dispatch;
 mod effects;
 mod hints;

@@ -27,6 +27,8 @@ pub(crate) struct Tables {
     pub(crate) workers: BTreeMap<WorkerName, WorkerRecord>,
     /// When the fleet's next cleanup is due, once there was one.
     pub(crate) next_cleanup: Option<Timestamp>,
+    /// When tasks that only wait for each other were looked for last.
+    pub(crate) deadlocks_looked_for_at: Option<Timestamp>,
     sequence: u64,
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Session<'c> {
     newest_child: Option<TaskId>,
     data_version: i64,
     loaded: bool,
+    /// When tasks that only wait for each other were looked for last.
+    pub(crate) deadlocks_looked_for_at: Option<Timestamp>,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,6 +62,7 @@ impl<'c> Session<'c> {
             newest_child: None,
             data_version: 0,
             loaded: false,
+            deadlocks_looked_for_at: None,
             clock,
         };
         session.data_version = session.read_data_version()?;

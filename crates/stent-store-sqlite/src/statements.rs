@@ -86,6 +86,7 @@ statements! {
     ListLiveChildren => "list_live_children",
     ListRoots => "list_roots",
     ListRowsOfExecution => "list_rows_of_execution",
+    ListSlotHolders => "list_slot_holders",
     ListSuspended => "list_suspended",
     ListTags => "list_tags",
     ListWorkers => "list_workers",

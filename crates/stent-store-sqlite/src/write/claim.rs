@@ -25,7 +25,7 @@ use crate::{
 type Inline = Result<Option<Payload>, Fault>;
 
 /// What a worker serves.
-struct Served<'r> {
+pub(super) struct Served<'r> {
     functions: HashSet<&'r FunctionName>,
     queues: Option<HashSet<&'r QueueName>>,
 }
@@ -52,9 +52,9 @@ impl<'r> Served<'r> {
 
 /// Lanes that a worker serves and that hold waiting work.
 #[derive(Default)]
-struct Waiting {
+pub(super) struct Waiting {
     /// Those with work that is due.
-    due: Vec<LaneOffer<i64>>,
+    pub(super) due: Vec<LaneOffer<i64>>,
     /// When the earliest work of the others becomes due.
     next_due: Option<Timestamp>,
 }
@@ -65,6 +65,8 @@ impl Session<'_> {
         let now = self.now();
         let stolen = self.take_over(request.crash_limit, now)?;
         self.end_overdue(now)?;
+        let served = Served::new(request);
+        self.break_deadlocks(&served, now)?;
         if request.demand.limit == 0 {
             return Ok(ClaimAnswer {
                 now,
@@ -73,7 +75,7 @@ impl Session<'_> {
                 next_due: None,
             });
         }
-        let Waiting { due, mut next_due } = self.waiting(&Served::new(request), now)?;
+        let Waiting { due, mut next_due } = self.waiting(&served, now)?;
         for offer in &due {
             let later = self.next_due_after(offer.key, now)?;
             next_due = earliest(next_due, later);
@@ -139,7 +141,11 @@ impl Session<'_> {
     }
 
     /// Skips from lane to lane of those in which anything waits.
-    fn waiting(&mut self, served: &Served<'_>, now: Timestamp) -> Result<Waiting, Fault> {
+    pub(super) fn waiting(
+        &mut self,
+        served: &Served<'_>,
+        now: Timestamp,
+    ) -> Result<Waiting, Fault> {
         let mut waiting = Waiting::default();
         let statement = self.sql.get(Sql::NextDueLane)?;
         let mut last = i64::MIN;

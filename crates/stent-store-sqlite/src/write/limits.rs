@@ -29,7 +29,7 @@ impl Session<'_> {
     }
 
     /// The numbers of a function's lanes whose tasks hold a slot, or of those whose tasks don't.
-    fn lanes_of(&self, function: &FunctionName, holds_slot: bool) -> Vec<i64> {
+    pub(super) fn lanes_of(&self, function: &FunctionName, holds_slot: bool) -> Vec<i64> {
         let lanes = self
             .lanes
             .all()

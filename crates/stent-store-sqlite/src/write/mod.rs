@@ -6,6 +6,7 @@ mod admin;
 mod claim;
 mod cleanup;
 mod commit;
+mod deadlock;
 mod dispatch;
 mod effects;
 mod limits;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 mod damage;
+mod deadlock;
 mod group_commit;
 mod hints;
 mod opening;

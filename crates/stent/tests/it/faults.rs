@@ -416,3 +416,61 @@ async fn a_durable_call_in_a_blocking_body_is_refused() {
         "{source}"
     );
 }
+
+/// Holds the slot of the one function and calls the other.
+#[durable(max_concurrent = 1, retry(max_attempts = 1))]
+async fn crosses_to_right(deep: bool) -> stent::Result<u32> {
+    stent::sleep(Duration::from_secs(1)).await?;
+    if deep {
+        Ok(crosses_to_left(false).await? + 1)
+    } else {
+        Ok(0)
+    }
+}
+
+#[durable(max_concurrent = 1, retry(max_attempts = 1))]
+async fn crosses_to_left(deep: bool) -> stent::Result<u32> {
+    stent::sleep(Duration::from_secs(1)).await?;
+    if deep {
+        Ok(crosses_to_right(false).await? + 1)
+    } else {
+        Ok(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn crossed_limits_of_two_executions_are_found_and_one_of_them_fails_with_the_cycle() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(functions![crosses_to_left, crosses_to_right])
+        .start()
+        .await
+        .unwrap();
+    let left = world.stent.dispatch(crosses_to_left(true)).await.unwrap();
+    let right = world.stent.dispatch(crosses_to_right(true)).await.unwrap();
+    let (left, right) = (left.result().await, right.result().await);
+    let (failed, went_on) = if left.is_err() {
+        (left, right)
+    } else {
+        (right, left)
+    };
+    assert_eq!(went_on.unwrap(), 1, "the other goes on");
+    let mut text = String::new();
+    let error = failed.unwrap_err();
+    let mut source: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    assert!(text.contains("it could only wait for ever"), "{text}");
+    assert!(
+        text.contains("`crosses_to_left`") && text.contains("`crosses_to_right`"),
+        "{text}"
+    );
+    assert!(
+        world.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        world.elapsed()
+    );
+}
