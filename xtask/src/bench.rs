@@ -9,33 +9,50 @@ use crate::run::{Done, cargo, show};
 /// What to measure; all of it is passed on to the package `stent-benches`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Write the figures to this file, as JSON.
-    #[arg(long)]
+    /// Write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this workload; may be given more than once.
-    #[arg(long)]
+    /// Only this workload: store, dispatch, drain, latency, steps or fanout; may be given more than once
+    #[arg(long, value_name = "WORKLOAD")]
     only: Vec<String>,
-    /// Only this store: memory or sqlite.
-    #[arg(long)]
-    store: Option<String>,
-    /// How often each is measured; the median counts.
+    /// Only on this store: memory or sqlite; may be given more than once
+    #[arg(long, value_name = "STORE")]
+    store: Vec<String>,
+    /// How often everything is measured; medians are reported
     #[arg(long)]
     runs: Option<u32>,
-    /// Small and once: whether it runs, not how fast.
+    /// Small and once: shows that everything runs, not how fast
     #[arg(long)]
     quick: bool,
+    /// SQLite with `synchronous=NORMAL`: a loss of power may take the newest commits
+    #[arg(long)]
+    normal: bool,
+    /// The folder for databases, on the disk to be measured [default: the system's folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
-    let mut bench = cargo(["run", "--release", "--package", "stent-benches", "--"]);
+    let mut bench = cargo([
+        "run",
+        "--profile",
+        "bench",
+        "--package",
+        "stent-benches",
+        "--",
+    ]);
+    // Paths are those of whoever typed them, and Cargo runs in the root.
+    let here = std::env::current_dir().unwrap_or_default();
     if let Some(json) = &options.json {
-        let here = std::env::current_dir().unwrap_or_default();
         bench.arg("--json").arg(here.join(json));
+    }
+    if let Some(folder) = &options.folder {
+        bench.arg("--folder").arg(here.join(folder));
     }
     for only in &options.only {
         bench.args(["--only", only]);
     }
-    if let Some(store) = &options.store {
+    for store in &options.store {
         bench.args(["--store", store]);
     }
     if let Some(runs) = options.runs {
@@ -43,6 +60,9 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     if options.quick {
         bench.arg("--quick");
+    }
+    if options.normal {
+        bench.arg("--normal");
     }
     show(bench)
 }

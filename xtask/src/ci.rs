@@ -2,13 +2,15 @@
 
 use crate::{
     docs, examples, lint,
-    run::{Done, timed},
+    run::{Done, Parts},
     test,
 };
 
 pub(crate) fn run() -> Done {
-    timed("tests", || test::run(&test::Options::default()))?;
-    timed("lint", || lint::run(&lint::Options::default()))?;
-    timed("documentation", docs::run)?;
-    timed("examples", examples::run)
+    let mut parts = Parts::default();
+    parts.run("test", || test::run(&test::Options::default()));
+    parts.run("lint", || lint::run(&lint::Options::default()));
+    parts.run("docs", || docs::run(&docs::Options::CHECK));
+    parts.run("examples", examples::run);
+    parts.done()
 }

@@ -1,78 +1,85 @@
 //! Every example, built and run to its end.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use crate::run::{Done, Failed, cargo, root, show};
+use crate::{
+    metadata::Metadata,
+    run::{Done, Failed, Parts, cargo, root, show},
+};
 
-/// Examples with their arguments. `quickstart` indexes the sources of this workspace.
-const EXAMPLES: &[(&str, &[&str])] = &[
-    ("fan_out", &[]),
-    ("saga", &[]),
-    ("approval", &[]),
-    ("exclusive", &[]),
-    ("crash_recovery", &[]),
-    ("custom_store", &[]),
+const FOLDER: &str = "crates/stent/examples";
+
+/// Examples that end by themselves and need no arguments. `quickstart` gets a folder of its own to index.
+const EXAMPLES: &[&str] = &[
+    "fan_out",
+    "saga",
+    "approval",
+    "exclusive",
+    "crash_recovery",
+    "custom_store",
 ];
 
 pub(crate) fn run() -> Done {
-    let mut build = cargo([
+    check_list()?;
+    // As the tests build them, so that nothing is built twice.
+    show(cargo([
         "build",
-        "--package",
-        "stent",
-        "--examples",
+        "--workspace",
         "--all-features",
-    ]);
-    build.env("CARGO_TERM_QUIET", "true");
-    show(build)?;
-    for (name, arguments) in EXAMPLES {
-        let mut example = cargo([
-            "run",
-            "--quiet",
-            "--all-features",
-            "--package",
-            "stent",
-            "--example",
-            name,
-            "--",
-        ]);
-        example.args(*arguments);
-        show(example)?;
+        "--examples",
+    ]))?;
+    let built = Metadata::read()?.target_directory.join("debug/examples");
+    let mut parts = Parts::default();
+    for name in EXAMPLES {
+        parts.run(name, || show(Command::new(built.join(name))));
     }
-    quickstart()
+    parts.run("quickstart", || quickstart(&built.join("quickstart")));
+    parts.done()
 }
 
-fn quickstart() -> Done {
+/// Makes sure that no example is forgotten.
+fn check_list() -> Done {
+    let folder = root().join(FOLDER);
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(&folder).map_err(Failed::file(&folder))? {
+        let path = entry.map_err(Failed::file(&folder))?.path();
+        if let Some(name) = path.file_stem() {
+            found.insert(name.to_string_lossy().into_owned());
+        }
+    }
+    let listed: BTreeSet<_> = EXAMPLES
+        .iter()
+        .chain(["quickstart"].iter())
+        .map(|name| (*name).to_owned())
+        .collect();
+    let unlisted = found
+        .difference(&listed)
+        .map(|name| format!("`{FOLDER}/{name}` is not run; list it in xtask/src/examples.rs"));
+    let missing = listed
+        .difference(&found)
+        .map(|name| format!("`{FOLDER}/{name}` is listed and does not exist"));
+    Failed::unless_empty(unlisted.chain(missing).collect())
+}
+
+/// Indexes the sources of this workspace, and looks into the report.
+fn quickstart(program: &Path) -> Done {
     let folder = std::env::temp_dir().join(format!("stent-quickstart-{}", std::process::id()));
-    let failed = |path: &PathBuf| {
-        let path = path.clone();
-        move |source| Failed::Read { path, source }
-    };
-    std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
+    fs::create_dir_all(&folder).map_err(Failed::file(&folder))?;
     let report = folder.join("report.md");
-    let mut example = cargo([
-        "run",
-        "--quiet",
-        "--all-features",
-        "--package",
-        "stent",
-        "--example",
-        "quickstart",
-        "--",
-    ]);
+    let mut example = Command::new(program);
     example
         .arg(root().join("crates"))
         .arg("--database")
         .arg(folder.join("index.db"))
         .arg("--report")
         .arg(&report);
-    show(example)?;
-    let text = std::fs::read_to_string(&report).map_err(failed(&report))?;
-    std::fs::remove_dir_all(&folder).map_err(failed(&folder))?;
-    if text.contains("main.rs") {
+    let text =
+        show(example).and_then(|()| fs::read_to_string(&report).map_err(Failed::file(&report)));
+    fs::remove_dir_all(&folder).map_err(Failed::file(&folder))?;
+    if text?.contains("main.rs") {
         Ok(())
     } else {
-        Err(Failed::Found(
-            "the report of `quickstart` names no file of this workspace".to_owned(),
-        ))
+        let found = "the report of `quickstart` names no file of this workspace";
+        Err(Failed::Found(vec![found.to_owned()]))
     }
 }

@@ -1,23 +1,41 @@
 //! The arrows between our crates: which may depend on which. An unchecked layer is a wish.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeSet, fs};
 
-use serde_json::Value;
+use crate::{
+    metadata::{Metadata, Package},
+    run::{Done, Failed, root},
+};
 
-use crate::run::{Done, Failed, cargo, read};
+/// A crate of ours with its place among the others.
+struct Layer {
+    name: &'static str,
+    /// The crates of ours that it may depend on.
+    may_use: &'static [&'static str],
+    /// Those of them that a user must be able to leave out.
+    optional: &'static [&'static str],
+}
 
-/// Each published crate with the crates of ours that it may depend on. `docs/architecture.md` draws it.
-const ALLOWED: &[(&str, &[&str])] = &[
-    ("stent-core", &[]),
-    ("stent-store-memory", &["stent-core"]),
-    ("stent-store-sqlite", &["stent-core"]),
-    ("stent-conformance", &["stent-core", "stent-store-memory"]),
-    ("stent-client", &["stent-core"]),
-    ("stent-macros", &[]),
-    ("stent-worker", &["stent-core", "stent-client"]),
-    (
-        "stent",
-        &[
+const fn layer(name: &'static str, may_use: &'static [&'static str]) -> Layer {
+    Layer {
+        name,
+        may_use,
+        optional: &[],
+    }
+}
+
+/// The published crates, lowest first. The table in `docs/architecture.md` is compared with it.
+const LAYERS: &[Layer] = &[
+    layer("stent-core", &[]),
+    layer("stent-store-memory", &["stent-core"]),
+    layer("stent-store-sqlite", &["stent-core"]),
+    layer("stent-conformance", &["stent-core", "stent-store-memory"]),
+    layer("stent-client", &["stent-core"]),
+    layer("stent-macros", &[]),
+    layer("stent-worker", &["stent-core", "stent-client"]),
+    Layer {
+        name: "stent",
+        may_use: &[
             "stent-core",
             "stent-client",
             "stent-macros",
@@ -25,53 +43,83 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "stent-store-memory",
             "stent-store-sqlite",
         ],
-    ),
+        optional: &[
+            "stent-macros",
+            "stent-worker",
+            "stent-store-memory",
+            "stent-store-sqlite",
+        ],
+    },
 ];
 
-/// Crates that are not published and may depend on any other.
-const FREE: &[&str] = &["stent-benches"];
+/// Programs that are not published, with what they may depend on; `xtask` starts programs and links none of ours.
+const PROGRAMS: &[Layer] = &[layer("stent-benches", &["stent"]), layer("xtask", &[])];
 
-pub(crate) fn check() -> Done {
-    let metadata = read(cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(|source| Failed::Output {
-        command: "cargo metadata".to_owned(),
-        source,
-    })?;
-    let allowed: BTreeMap<_, _> = ALLOWED.iter().copied().collect();
+const MAP: &str = "docs/architecture.md";
+
+pub(crate) fn check(metadata: &Metadata) -> Done {
+    let ours: BTreeSet<_> = metadata
+        .ours()
+        .map(|package| package.name.as_str())
+        .collect();
     let mut wrong = Vec::new();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
-        let name = package["name"].as_str().unwrap_or_default();
-        let arrows: Vec<_> = normal_dependencies(package)
-            .filter(|to| to.starts_with("stent") || *to == "xtask")
-            .collect();
-        let may = match allowed.get(name) {
-            Some(may) => *may,
-            None if FREE.contains(&name) => continue,
-            None if name == "xtask" => &[][..],
-            None => {
-                wrong.push(format!(
-                    "`{name}` has no place among the layers; give it one in xtask/src/layers.rs"
-                ));
-                continue;
-            }
-        };
-        let forbidden = arrows.iter().filter(|to| !may.contains(to));
-        wrong.extend(forbidden.map(|to| format!("`{name}` must not depend on `{to}`")));
+    for package in metadata.ours() {
+        let known = LAYERS.iter().chain(PROGRAMS);
+        match known.into_iter().find(|layer| layer.name == package.name) {
+            Some(layer) => check_arrows(package, layer, &ours, &mut wrong),
+            None => wrong.push(format!(
+                "`{}` has no place among the layers; give it one in xtask/src/layers.rs",
+                package.name
+            )),
+        }
     }
-    if wrong.is_empty() {
-        println!("every crate depends only on those that it may");
-        Ok(())
-    } else {
-        Err(Failed::Found(wrong.join("\n")))
+    check_map(&mut wrong)?;
+    Failed::unless_empty(wrong)?;
+    println!("every crate depends only on those that it may");
+    Ok(())
+}
+
+fn check_arrows(package: &Package, layer: &Layer, ours: &BTreeSet<&str>, wrong: &mut Vec<String>) {
+    let from = &package.name;
+    for dependency in &package.dependencies {
+        let to = dependency.name.as_str();
+        if !ours.contains(to) {
+            continue;
+        }
+        if dependency.is_for_tests() {
+            // With a version, two crates that test each other could never be published for the first time.
+            if dependency.req != "*" {
+                wrong.push(format!(
+                    "`{from}` tests with `{to}` by version; name it by its path alone"
+                ));
+            }
+        } else if !layer.may_use.contains(&to) {
+            wrong.push(format!("`{from}` must not depend on `{to}`"));
+        } else if layer.optional.contains(&to) && !dependency.optional {
+            wrong.push(format!("`{from}` must let its users leave `{to}` out"));
+        }
     }
 }
 
-/// What a package needs to be built: dev-dependencies do not count, they reach no user.
-fn normal_dependencies(package: &Value) -> impl Iterator<Item = &str> {
-    package["dependencies"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
-        .filter_map(|dependency| dependency["name"].as_str())
+/// Compares the table of the map with the one here.
+fn check_map(wrong: &mut Vec<String>) -> Done {
+    let path = root().join(MAP);
+    let text = fs::read_to_string(&path).map_err(Failed::file(&path))?;
+    for layer in LAYERS {
+        let uses: Vec<_> = layer.may_use.iter().map(|name| short(name)).collect();
+        let uses = if uses.is_empty() {
+            "nothing".to_owned()
+        } else {
+            uses.join(", ")
+        };
+        let row = format!("| `{}` | {uses} |", layer.name);
+        if !text.lines().any(|line| line.starts_with(&row)) {
+            wrong.push(format!("`{MAP}` has no row that begins with `{row}`"));
+        }
+    }
+    Ok(())
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("stent-").unwrap_or(name)
 }

@@ -3,52 +3,66 @@
 use clap::{Args, ValueEnum};
 
 use crate::{
-    layers, migrations,
-    run::{Done, cargo, show, timed},
+    dependencies, layers,
+    metadata::Metadata,
+    migrations, proofs,
+    run::{Done, Parts, cargo, show},
     sizes, trees,
 };
 
 /// What to check.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Only this part.
+    /// Only this part; all by default
     part: Option<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// rustfmt.
+    /// rustfmt
     Format,
-    /// clippy, with warnings as errors.
-    Clippy,
-    /// Which crate may depend on which.
+    /// Which of our crates may depend on which
     Layers,
-    /// What users of some crates and features compile.
+    /// Licences, versions and sources of all dependencies
+    Dependencies,
+    /// What users of some crates and features compile
     Trees,
-    /// How long files are.
+    /// How long files are
     Sizes,
-    /// Whether released migrations are as they were.
+    /// Whether migrations are numbered, and those that were released as they were
     Migrations,
+    /// Whether the tests exist that comments name as proofs
+    Proofs,
+    /// clippy, with warnings as errors
+    Clippy,
+    /// Whether the facade compiles with each of its features alone
+    Features,
 }
 
-/// A part, its name, and how it is checked.
-type Check = (Part, &'static str, fn() -> Done);
+type Check = fn(&Metadata) -> Done;
+
+/// The quick ones first.
+const PARTS: &[(Part, &str, Check)] = &[
+    (Part::Format, "formatting", |_| format()),
+    (Part::Layers, "layers", layers::check),
+    (Part::Dependencies, "dependencies", dependencies::check),
+    (Part::Trees, "dependency trees", trees::check),
+    (Part::Sizes, "file sizes", |_| sizes::check()),
+    (Part::Migrations, "migrations", |_| migrations::check()),
+    (Part::Proofs, "proofs", |_| proofs::check()),
+    (Part::Clippy, "clippy", |_| clippy()),
+    (Part::Features, "each feature alone", |_| each_feature()),
+];
 
 pub(crate) fn run(options: &Options) -> Done {
-    let parts: &[Check] = &[
-        (Part::Format, "formatting", format),
-        (Part::Clippy, "clippy", clippy),
-        (Part::Layers, "layers", layers::check),
-        (Part::Trees, "dependency trees", trees::check),
-        (Part::Sizes, "file sizes", sizes::check),
-        (Part::Migrations, "migrations", migrations::check),
-    ];
-    for (part, name, check) in parts {
+    let metadata = Metadata::read()?;
+    let mut parts = Parts::default();
+    for (part, name, check) in PARTS {
         if options.part.is_none_or(|only| only == *part) {
-            timed(name, check)?;
+            parts.run(name, || check(&metadata));
         }
     }
-    Ok(())
+    parts.done()
 }
 
 fn format() -> Done {
@@ -65,4 +79,21 @@ fn clippy() -> Done {
         "-D",
         "warnings",
     ]))
+}
+
+/// The facade's features switch on one dependency each; it compiles with any of them, and with none.
+fn each_feature() -> Done {
+    for features in ["", "macros", "worker", "sqlite", "memory"] {
+        show(cargo([
+            "check",
+            "--quiet",
+            "--package",
+            "stent",
+            "--lib",
+            "--no-default-features",
+            "--features",
+            features,
+        ]))?;
+    }
+    Ok(())
 }

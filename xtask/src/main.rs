@@ -6,11 +6,15 @@
 
 mod bench;
 mod ci;
+mod dependencies;
 mod docs;
 mod examples;
+mod files;
 mod layers;
 mod lint;
+mod metadata;
 mod migrations;
+mod proofs;
 mod run;
 mod sizes;
 mod test;
@@ -35,17 +39,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Run all tests of the workspace, those in the documentation included.
+    /// Run all tests of the workspace, those in the documentation included
     Test(test::Options),
-    /// Check formatting, clippy, layers, file sizes, dependency trees and released migrations.
+    /// Check formatting, layers, dependencies, file sizes, migrations, proofs and clippy's lints
     Lint(lint::Options),
-    /// Build the API documentation; warnings are errors.
-    Docs,
-    /// Build and run every example.
+    /// Build the API documentation, warnings being errors, and print the pages that come from the code
+    Docs(docs::Options),
+    /// Build and run every example
     Examples,
-    /// Measure, beside the limit of the database in the same run.
+    /// Measure, beside the limit of the database in the same run
     Bench(bench::Options),
-    /// Everything that CI does: test, lint, docs, examples.
+    /// Do all that CI does: test, lint, docs --check, examples
     Ci,
 }
 
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Test(options) => test::run(&options),
         Chore::Lint(options) => lint::run(&options),
-        Chore::Docs => docs::run(),
+        Chore::Docs(options) => docs::run(&options),
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),
         Chore::Ci => ci::run(),

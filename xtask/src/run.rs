@@ -4,7 +4,8 @@ use std::{
     ffi::OsStr,
     io,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
+    time::Duration,
 };
 
 /// Why a chore failed.
@@ -15,25 +16,53 @@ pub(crate) enum Failed {
     Start { command: String, source: io::Error },
     /// A program said that it failed.
     #[error("`{command}` ended with {status}")]
-    Status {
-        command: String,
-        status: std::process::ExitStatus,
+    Status { command: String, status: ExitStatus },
+    /// A check found something: one line for each.
+    #[error("{}", .0.join("\n"))]
+    Found(Vec<String>),
+    /// A file could not be read or written.
+    #[error("cannot use `{path}` ({source})", path = path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// What a program printed, or a file holds, is not what was expected of it.
+    #[error("cannot understand {what} ({source})")]
+    Unreadable {
+        what: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A check found something.
-    #[error("{0}")]
-    Found(String),
-    /// A file could not be read.
-    #[error("cannot read `{path}` ({source})", path = path.display())]
-    Read { path: PathBuf, source: io::Error },
-    /// What a program printed is not what was expected of it.
-    #[error("cannot understand what `{command}` printed ({source})")]
-    Output {
-        command: String,
-        source: serde_json::Error,
-    },
+    /// Parts of a chore failed; each has said why.
+    #[error("{}", .0.join(", "))]
+    Parts(Vec<&'static str>),
 }
 
 pub(crate) type Done<T = ()> = Result<T, Failed>;
+
+impl Failed {
+    /// That nothing was found, or what was.
+    pub(crate) fn unless_empty(found: Vec<String>) -> Done {
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::Found(found))
+        }
+    }
+
+    /// For `map_err` on whatever is done with a file.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+
+    /// For `map_err` on reading what a program printed or a file holds.
+    pub(crate) fn unreadable<E: std::error::Error + Send + Sync + 'static>(
+        what: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        move |source| Self::Unreadable {
+            what,
+            source: Box::new(source),
+        }
+    }
+}
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -48,6 +77,7 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
     command
 }
 
+/// A command as a person would type it.
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_stem().unwrap_or(program.as_os_str());
@@ -68,25 +98,18 @@ fn line(command: &Command) -> String {
 /// Runs a command to its end, its output shown.
 pub(crate) fn show(mut command: Command) -> Done {
     let text = line(&command);
-    println!("\n$ {text}");
+    println!("$ {text}");
     let status = command.status().map_err(|source| Failed::Start {
         command: text.clone(),
         source,
     })?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failed::Status {
-            command: text,
-            status,
-        })
-    }
+    succeeded(text, status)
 }
 
 /// Runs a command to its end and gives what it printed.
 pub(crate) fn read(mut command: Command) -> Done<String> {
     let text = line(&command);
-    println!("\n$ {text}");
+    println!("$ {text}");
     let Output { status, stdout, .. } =
         command
             .stderr(Stdio::inherit())
@@ -95,26 +118,69 @@ pub(crate) fn read(mut command: Command) -> Done<String> {
                 command: text.clone(),
                 source,
             })?;
+    succeeded(text, status)?;
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}
+
+fn succeeded(command: String, status: ExitStatus) -> Done {
     if status.success() {
-        Ok(String::from_utf8_lossy(&stdout).into_owned())
+        Ok(())
     } else {
-        Err(Failed::Status {
-            command: text,
-            status,
-        })
+        Err(Failed::Status { command, status })
     }
 }
 
-/// Runs a named part of a chore and says how long it took.
-pub(crate) fn timed(what: &str, part: impl FnOnce() -> Done) -> Done {
-    #[allow(
+/// Parts of a chore. All of them run, whatever the others found: one look shows everything that is wrong.
+#[derive(Default)]
+pub(crate) struct Parts(Vec<Part>);
+
+struct Part {
+    name: &'static str,
+    took: Duration,
+    succeeded: bool,
+}
+
+impl Parts {
+    /// Runs a part.
+    pub(crate) fn run(&mut self, name: &'static str, part: impl FnOnce() -> Done) {
+        println!("\n━━ {name}");
+        let (done, took) = timed(part);
+        if let Err(error) = &done {
+            println!("{name} failed: {error}");
+        }
+        self.0.push(Part {
+            name,
+            took,
+            succeeded: done.is_ok(),
+        });
+    }
+
+    /// Says what took how long, and fails if any part did.
+    pub(crate) fn done(self) -> Done {
+        println!();
+        for part in &self.0 {
+            println!(
+                "{} {:<20} {:>6.1} s",
+                if part.succeeded { "ok    " } else { "FAILED" },
+                part.name,
+                part.took.as_secs_f64()
+            );
+        }
+        let failed: Vec<_> = self.0.iter().filter(|part| !part.succeeded).collect();
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failed::Parts(failed.iter().map(|part| part.name).collect()))
+        }
+    }
+}
+
+fn timed(part: impl FnOnce() -> Done) -> (Done, Duration) {
+    #[expect(
         clippy::disallowed_methods,
         reason = "a chore tells a person how long it took"
     )]
-    let now = std::time::Instant::now;
-    let began = now();
-    println!("\n━━ {what}");
-    part()?;
-    println!("━━ {what}: done in {:.0} s", began.elapsed().as_secs_f64());
-    Ok(())
+    let began = std::time::Instant::now();
+    let done = part();
+    (done, began.elapsed())
 }

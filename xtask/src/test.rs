@@ -2,15 +2,16 @@
 
 use clap::Args;
 
-use crate::run::{Done, cargo, show};
+use crate::run::{Done, Parts, cargo, show};
 
 /// What to test, and for how long.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Try 100 times as many random cases in the property tests.
+    /// Let property tests try 5,000 random cases each, many times their default
     #[arg(long)]
     long: bool,
-    /// Only tests whose name contains this.
+    /// Only tests whose name contains this
+    #[arg(value_name = "NAME")]
     filter: Option<String>,
 }
 
@@ -18,10 +19,25 @@ pub(crate) struct Options {
 const LONG_CASES: &str = "5000";
 
 pub(crate) fn run(options: &Options) -> Done {
-    let mut test = cargo(["test", "--workspace", "--all-features"]);
-    if options.long {
-        test.env("PROPTEST_CASES", LONG_CASES);
+    let mut parts = Parts::default();
+    for kind in ["--all-targets", "--doc"] {
+        let mut test = cargo([
+            "test",
+            "--workspace",
+            "--all-features",
+            "--no-fail-fast",
+            kind,
+        ]);
+        if options.long {
+            test.env("PROPTEST_CASES", LONG_CASES);
+        }
+        test.args(&options.filter);
+        let name = if kind == "--doc" {
+            "documentation"
+        } else {
+            "tests"
+        };
+        parts.run(name, || show(test));
     }
-    test.args(&options.filter);
-    show(test)
+    parts.done()
 }
