@@ -371,6 +371,10 @@ async fn a_key_makes_one_execution_and_says_when_the_arguments_differ() {
 #[durable(blocking)]
 fn blocks(milliseconds: u64, #[state] log: Arc<Log>) -> stent::Result<u64> {
     log.started.fetch_add(1, Ordering::SeqCst);
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a body that blocks its thread is what is tested"
+    )]
     std::thread::sleep(Duration::from_millis(milliseconds));
     Ok(milliseconds)
 }
