@@ -97,14 +97,6 @@ macro_rules! __for_each_case {
                 a_child_is_started_only_if_a_slot_is_free
                 an_assumed_outcome_must_be_what_was_recorded
                 an_outcome_in_another_place_than_assumed_is_stale
-                a_task_that_waits_gives_up_its_lease
-                a_suspended_parent_is_woken_by_its_childs_end
-                a_task_keeps_its_lease_if_something_happened_that_it_has_not_seen
-                a_task_that_waits_for_nothing_keeps_its_lease
-                a_sleep_wakes_its_task_when_it_is_over_and_not_before
-                a_sleep_is_not_over_before_its_time
-                a_sleep_keeps_its_end_over_restarts_of_the_body
-                a_sleep_of_no_length_or_without_end_is_kept
                 a_deadline_that_the_holder_reports_is_recorded_as_such
                 a_commit_for_a_task_that_was_deleted_is_refused
                 a_join_of_many_calls_is_one_commit
@@ -156,6 +148,12 @@ macro_rules! __for_each_case {
                 tags_are_kept_once_and_sorted
                 a_function_that_nobody_has_is_kept_and_left_alone
             }
+            hints {
+                the_stream_does_not_end_while_the_store_is_open
+                a_listener_that_never_reads_delays_nobody
+                a_listener_that_went_away_is_forgotten
+                nothing_depends_on_a_hint
+            }
             history {
                 every_operation_comes_back_as_it_was_written
                 an_outcome_on_the_spot_has_no_place
@@ -170,6 +168,36 @@ macro_rules! __for_each_case {
                 a_child_that_ended_before_its_parent_did_is_kept
                 two_calls_of_one_function_get_each_its_own_outcome
                 a_step_that_failed_is_recorded_as_failed
+            }
+            input {
+                strange_names_are_kept_as_they_are
+                names_that_differ_a_little_are_different_names
+                the_longest_names_are_kept
+                the_largest_payloads_are_kept
+                json_is_kept_as_it_was_written
+                deeply_nested_json_is_kept_as_deep_as_it_can_be_read
+                rotten_errors_are_kept_cleaned
+                strange_signals_are_received_as_they_were_sent
+                ids_at_the_ends_of_their_range_are_ids
+                marks_at_the_ends_of_their_range_are_marks
+            }
+            inspect {
+                executions_are_listed_newest_first
+                pages_join_without_a_gap_or_an_overlap
+                a_page_that_is_just_full_has_no_more
+                a_page_is_never_longer_than_the_longest
+                executions_are_found_by_each_of_their_properties
+                a_property_that_no_execution_has_finds_nothing
+                an_execution_that_is_asked_for_twice_is_listed_once
+                payloads_are_read_only_when_asked_for
+                a_child_is_listed_as_a_task_and_not_as_an_execution
+                tasks_are_found_by_each_of_their_properties
+                functions_are_listed_by_name_with_what_has_not_ended
+                workers_are_listed_as_they_reported_last
+                workers_that_were_not_heard_of_for_a_day_are_not_shown
+                reading_changes_nothing
+                one_store_sees_nothing_of_another
+                extremes_of_priority_and_time_are_read_as_they_were_written
             }
             lease {
                 a_claim_leases_from_the_stores_now
@@ -221,6 +249,30 @@ macro_rules! __for_each_case {
                 a_suspect_holds_a_slot_like_any_other
                 a_sleeping_task_of_a_full_function_wakes
             }
+            race {
+                racing_claims_never_return_one_task_twice
+                racing_claims_never_exceed_a_limit
+                claims_that_race_with_ends_never_exceed_a_limit
+                racing_dispatches_under_one_key_make_one_execution
+                racing_dispatches_of_one_id_make_one_execution
+                a_dispatch_by_key_that_races_with_its_cleanup_is_never_lost
+                a_suspension_that_races_with_a_childs_end_misses_nothing
+                a_suspension_that_races_with_a_signal_misses_nothing
+                a_wait_that_races_with_its_signal_receives_it
+                a_suspension_that_races_with_a_cancel_ends_as_cancelled
+                a_cancel_that_races_with_an_end_leaves_one_state_everywhere
+                a_cancel_that_races_with_new_children_leaves_none_to_start
+                a_steal_that_races_with_an_end_lets_one_of_them_win
+                a_steal_that_races_with_a_renewal_lets_one_of_them_win
+                a_deadline_that_races_with_an_end_is_one_outcome
+                many_children_that_end_at_once_get_each_its_place
+                a_commit_that_is_sent_by_many_at_once_is_applied_once
+                a_signal_that_is_sent_by_many_at_once_is_received_once
+                a_signal_that_races_with_the_end_is_received_or_refused
+                a_dead_letter_that_two_replay_at_once_is_replayed_once
+                a_replay_that_races_with_a_cleanup_is_whole_or_too_late
+                tasks_are_made_claimed_and_ended_by_many_at_once
+            }
             retry {
                 a_failed_attempt_is_followed_by_another_after_its_delay
                 a_failure_that_no_attempt_can_mend_is_final
@@ -259,6 +311,16 @@ macro_rules! __for_each_case {
                 a_signal_that_was_received_stays_received_over_a_retry
                 many_signals_to_one_execution_keep_their_order
                 a_signal_survives_a_restart
+            }
+            wait {
+                a_task_that_waits_gives_up_its_lease
+                a_suspended_parent_is_woken_by_its_childs_end
+                a_task_keeps_its_lease_if_something_happened_that_it_has_not_seen
+                a_task_that_waits_for_nothing_keeps_its_lease
+                a_sleep_wakes_its_task_when_it_is_over_and_not_before
+                a_sleep_is_not_over_before_its_time
+                a_sleep_keeps_its_end_over_restarts_of_the_body
+                a_sleep_of_no_length_or_without_end_is_kept
             }
         }
     };

@@ -3,15 +3,11 @@
 use std::{fmt::Debug, num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_core::{
-    CallPosition, ClaimMark, Clock as _, ExecutionId, FunctionName, NewExecution, NewTask,
-    Operation as Durable, Ordinal, Outcome, Payload, Priority, SignalId, Store, StoreError, Tag,
-    Task, TaskId, When,
+    CallPosition, ClaimMark, Clock as _, ExecutionId, NewTask, Operation as Durable, Ordinal,
+    Priority, SignalId, Store, StoreError, Task, TaskId, When,
     claim::Demand,
-    commit,
     commit::{Assumed, ChildRequest, HistoryWrite, TaskCommit},
     lease::{CrashLimit, LeaseDuration, LeaseTerms},
-    limit::{Limit, WhileWaiting},
-    retry::RetryPolicy,
     signal::NewSignal,
     store::{
         ClaimRequest, CleanupRequest, CommitRequest, DeclareRequest, DispatchRequest,
@@ -22,16 +18,17 @@ use stent_store_memory::MemoryStore;
 
 use super::{
     invariants,
-    operations::{
-        Claim, Commit, DeclaredLimit, Dispatch, Number, Operation, Place, Seen, Signal, Then,
-        Which, Write,
+    operations::{Claim, Commit, DeclaredLimit, Dispatch, Number, Operation, Signal, Which, Write},
+    requests::{
+        declared, due, earlier, function_of, new_execution, new_place, new_then, on_the_spot,
+        outcome, queue_of, signal_of,
     },
 };
 use crate::{
     Harness, ManualClock,
     visible::Visible,
     world::{Held, worker},
-    writes::{failure, function, key, numbered_bytes, payload, queue, seconds, signal_name},
+    writes::{numbered_bytes, payload, seconds, signal_name},
 };
 
 /// Both stores, and what is known of them.
@@ -462,123 +459,4 @@ impl Driver {
         both!(self.history(vec![request]));
         Ok(())
     }
-}
-
-fn function_of(which: u8) -> FunctionName {
-    function(["f", "g", "h"].get(usize::from(which)).unwrap_or(&"f"))
-}
-
-fn queue_of(which: u8) -> stent_core::QueueName {
-    queue(if which == 0 { "default" } else { "other" })
-}
-
-const fn signal_of(which: u8) -> &'static str {
-    if which == 0 { "x" } else { "y" }
-}
-
-const fn earlier(which: Which) -> CallPosition {
-    CallPosition(which as u32)
-}
-
-fn due(delay: u64) -> When {
-    match delay {
-        0 => When::Now,
-        span => When::After(seconds(span)),
-    }
-}
-
-fn new_execution(id: TaskId, one: &Dispatch) -> NewExecution {
-    let tags = one
-        .tags
-        .iter()
-        .filter_map(|tag| Tag::new(format!("t{tag}")).ok());
-    NewExecution {
-        root: NewTask {
-            id,
-            function: function_of(one.function),
-            queue: queue_of(one.queue),
-            priority: Priority(one.priority.into()),
-            due: due(one.delay),
-            input: payload(&format!("[{}]", one.input)),
-            timeout: None,
-            deadline: one.deadline.map(|span| When::After(seconds(span))),
-        },
-        idempotency_key: one.key.and_then(|name| key(&format!("k{name}"))),
-        tags: tags.collect(),
-    }
-}
-
-fn declared(limit: &DeclaredLimit) -> Option<Limit> {
-    let while_waiting = if limit.release {
-        WhileWaiting::Release
-    } else {
-        WhileWaiting::Hold
-    };
-    NonZeroU32::new(limit.max_concurrent.into()).map(|max_concurrent| Limit {
-        max_concurrent,
-        while_waiting,
-    })
-}
-
-fn outcome(completed: bool) -> Outcome {
-    if completed {
-        Outcome::Completed(payload("1"))
-    } else {
-        Outcome::Failed(failure("it broke"))
-    }
-}
-
-const fn new_place(place: Place, deliveries: Ordinal) -> commit::Place {
-    match place {
-        Place::Next => commit::Place::Next,
-        Place::Expected => commit::Place::Exactly(deliveries.next()),
-        Place::Wrong => commit::Place::Exactly(deliveries.next().next().next()),
-    }
-}
-
-/// An operation that is answered on the spot: it has no place among the outcomes.
-fn on_the_spot(position: CallPosition, operation: Durable, after: Ordinal) -> HistoryWrite {
-    HistoryWrite::Record {
-        position,
-        key: None,
-        operation,
-        after,
-        outcome: Outcome::Completed(Payload::null()),
-        place: commit::Place::None,
-    }
-}
-
-fn new_then(then: Then, deliveries: Ordinal) -> Result<commit::Then, String> {
-    Ok(match then {
-        Then::Continue => commit::Then::Continue,
-        Then::Suspend { seen } => commit::Then::Suspend {
-            seen: match seen {
-                Seen::All => deliveries,
-                Seen::Nothing => Ordinal::NONE,
-            },
-        },
-        Then::Release => commit::Then::Release,
-        Then::Fail { max_attempts, kind } => commit::Then::Fail {
-            failure: failure_of(kind),
-            policy: RetryPolicy::stated()
-                .max_attempts(max_attempts)
-                .map_err(|error| error.to_string())?,
-            random: 1 << 31,
-        },
-        Then::Complete => commit::Then::End(outcome(true)),
-        Then::EndFailed => commit::Then::End(outcome(false)),
-        Then::EndTimedOut => commit::Then::End(Outcome::TimedOut(failure_of(1))),
-        Then::EndCancelled => commit::Then::End(Outcome::Cancelled),
-    })
-}
-
-fn failure_of(kind: u8) -> stent_core::Failure {
-    use stent_core::FailureKind;
-    let kind = match kind {
-        0 => FailureKind::Error,
-        1 => FailureKind::Timeout,
-        2 => FailureKind::Fatal,
-        _ => FailureKind::Deadline,
-    };
-    stent_core::Failure::new(kind, "it broke")
 }

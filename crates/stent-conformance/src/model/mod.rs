@@ -9,6 +9,7 @@
 mod driver;
 mod invariants;
 mod operations;
+mod requests;
 
 use proptest::{
     collection::vec,
