@@ -248,6 +248,8 @@ macro_rules! __for_each_case {
                 a_call_waits_where_another_holds_the_slot
                 a_suspect_holds_a_slot_like_any_other
                 a_sleeping_task_of_a_full_function_wakes
+                of_calls_that_only_wait_for_each_others_slots_one_fails
+                calls_that_wait_for_a_slot_that_may_yet_be_freed_are_left_alone
             }
             race {
                 racing_claims_never_return_one_task_twice

@@ -318,6 +318,66 @@ pub(crate) async fn a_sleeping_task_of_a_full_function_wakes(world: World) {
     assert_eq!(claimed[0].task.id, sleeping.id());
 }
 
+pub(crate) async fn of_calls_that_only_wait_for_each_others_slots_one_fails(world: World) {
+    let (a, b) = tangle(&world).await;
+    world.advance(10);
+    let claimed = world.claim(&["a", "b"], 5).await;
+    assert_eq!(
+        claimed.len(),
+        1,
+        "the parent of the call that failed goes on"
+    );
+    let woken = &claimed[0];
+    let outcome = woken.history[0].outcome.clone();
+    assert!(
+        matches!(&outcome, Some(Outcome::Failed(failure)) if failure.kind() == FailureKind::SlotDeadlock
+            && failure.message().contains("`a`") && failure.message().contains("`b`")),
+        "{outcome:?}"
+    );
+    // It ends, its slot is free, and the other call starts.
+    let mut woken = woken.clone();
+    world.write(&mut woken, Vec::new(), failed()).await;
+    let mut call = world.claim(&["a", "b"], 5).await;
+    assert_eq!(call.len(), 1);
+    world.complete(&mut call[0]).await;
+    let other = if woken.id() == a { b } else { a };
+    let claimed = world.claim(&["a", "b"], 5).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].id(), other);
+}
+
+pub(crate) async fn calls_that_wait_for_a_slot_that_may_yet_be_freed_are_left_alone(world: World) {
+    world.set_limit("b", Some(2)).await;
+    let mut runs = world.start(task("b")).await;
+    tangle(&world).await;
+    for _ in 0..3 {
+        world.advance(11);
+        world.renew(&runs).await;
+        assert!(world.claim(&["a", "b"], 5).await.is_empty());
+    }
+    world.complete(&mut runs).await;
+    assert_eq!(
+        world.claim(&["a", "b"], 5).await.len(),
+        1,
+        "the call of `b`"
+    );
+}
+
+/// Two executions that hold the slot that the other one's call needs: `a` calls `b`, and `b` calls `a`.
+async fn tangle(world: &World) -> (TaskId, TaskId) {
+    let mut parents = Vec::new();
+    for name in ["a", "b"] {
+        world.declare(name, at_most(1)).await;
+        parents.push(world.start(task(name)).await);
+    }
+    for (parent, calls) in parents.iter_mut().zip(["b", "a"]) {
+        world
+            .write(parent, vec![call(1, task(calls))], waits(0))
+            .await;
+    }
+    (parents[0].id(), parents[1].id())
+}
+
 async fn make(world: &World, function: &str, count: usize) -> Vec<TaskId> {
     let executions = (0..count).map(|_| execution(task(function)));
     let made = world.dispatch_all(executions.collect()).await;
