@@ -357,7 +357,7 @@ macro_rules! __tests {
 
 /// Makes one `#[test]` of each case for a store, and one of its random operations.
 ///
-/// The expression makes a [`Harness`]; it is evaluated once per store that a test needs. See the [crate](crate) for an example.
+/// The expression makes a [`Harness`]; it is evaluated once per store that a test needs. See the [crate] for an example.
 #[macro_export]
 macro_rules! suite {
     ($harness:expr) => {
