@@ -56,3 +56,8 @@ pub use crate::{
     harness::Harness,
     list::{CASES, Case, run},
 };
+
+/// The code of the page for authors of stores, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/write-your-own-store.md")]
+struct WriteYourOwnStore;
