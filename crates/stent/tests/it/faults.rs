@@ -386,15 +386,15 @@ async fn a_blocking_body_delays_no_other_and_keeps_its_lease() {
         .worker()
         .register(functions![blocks, far])
         .state(Arc::new(Log::default()))
-        .lease_duration(Duration::from_millis(60))
+        .lease_duration(Duration::from_secs(1))
         .start()
         .await
         .unwrap();
-    let slow = stent.dispatch(blocks(300)).await.unwrap();
+    let slow = stent.dispatch(blocks(2_500)).await.unwrap();
     for _ in 0..20 {
         stent.run(far()).await.unwrap();
     }
-    assert_eq!(slow.result().await.unwrap(), 300);
+    assert_eq!(slow.result().await.unwrap(), 2_500);
     assert_eq!(worker.stats().stolen, 0);
     worker.drain().await.unwrap();
 }
