@@ -10,7 +10,7 @@ use stent_core::{ExecutionId, FunctionName, Lane, State, StateKind, Task, TaskId
 pub(crate) type Place = (Timestamp, u64, TaskId);
 
 /// Tasks by what is asked of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// What may be claimed now or later, by lane, the one that is due first first.
     pub(crate) due: BTreeMap<Lane, BTreeSet<Place>>,

@@ -57,6 +57,19 @@ impl MemoryStore {
         }
     }
 
+    /// A store of its own that begins with what this one holds now, under the same clock: what is done to one, the other does not see.
+    /// With it, every continuation of a state can be tried.
+    ///
+    /// # Errors
+    /// [`StoreError::Final`] after a panic interrupted a request.
+    pub fn fork(&self) -> Result<Self, StoreError> {
+        Ok(Self {
+            clock: Arc::clone(&self.clock),
+            tables: Mutex::new(self.lock()?.clone()),
+            hub: Arc::default(),
+        })
+    }
+
     fn lock(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
         self.tables.lock().map_err(|_| StoreError::Final {
             what: "the memory store is unusable since a panic interrupted one of its requests; make a new one".into(),

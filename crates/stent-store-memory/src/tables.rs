@@ -16,7 +16,7 @@ use stent_core::{
 use crate::index::Index;
 
 /// Everything that is kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
     rows: BTreeMap<TaskId, Row>,
     pub(crate) index: Index,
@@ -33,7 +33,7 @@ pub(crate) struct Tables {
 }
 
 /// A task with what is kept beside it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
     /// Its place in the order of making.
     pub(crate) seq: u64,
@@ -158,7 +158,7 @@ impl Tables {
 }
 
 /// Signals that were accepted, and operations that wait for some.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Signals {
     kept: BTreeMap<SignalId, (u64, NewSignal)>,
     of_execution: BTreeSet<(ExecutionId, SignalId)>,

@@ -10,6 +10,8 @@ mod driver;
 mod invariants;
 mod operations;
 mod requests;
+#[cfg(test)]
+mod small_world;
 
 use proptest::{
     collection::vec,
