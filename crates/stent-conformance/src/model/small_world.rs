@@ -208,30 +208,29 @@ impl SmallWorld {
             }
             Step::Renew(which) => {
                 let (held, _) = next.workers.get(which)?.as_ref()?;
-                let request = RenewRequest {
-                    worker: worker("w1"),
-                    duration: claim_request(&[], 0).terms.duration,
-                    leases: vec![(held.id(), held.fence())],
-                };
-                answered("renew", at_once(store.renew(request)));
+                renew(store, held);
                 Some(false)
             }
-            Step::Signal(which) => {
-                self.signal(store, *self.roots.get(which)?);
+            Step::Signal(_) | Step::Cancel(_) | Step::Replay(_) | Step::CleanUp | Step::Tick => {
+                self.happen(store, step);
                 Some(false)
+            }
+        }
+    }
+
+    /// Does what no worker does.
+    fn happen(&self, store: &MemoryStore, step: Step) {
+        let of = |which: usize| self.roots.get(which).copied().into_iter().collect();
+        match step {
+            Step::Signal(which) => {
+                let roots: Vec<ExecutionId> = of(which);
+                roots.into_iter().for_each(|root| signal(store, root));
             }
             Step::Cancel(which) => {
-                let execution = *self.roots.get(which)?;
-                answered("cancel", at_once(store.cancel(vec![execution])));
-                Some(false)
+                answered("cancel", at_once(store.cancel(of(which))));
             }
             Step::Replay(which) => {
-                let execution = *self.roots.get(which)?;
-                answered(
-                    "replay",
-                    at_once(store.replay_dead_letters(vec![execution])),
-                );
-                Some(false)
+                answered("replay", at_once(store.replay_dead_letters(of(which))));
             }
             Step::CleanUp => {
                 let request = CleanupRequest {
@@ -240,12 +239,8 @@ impl SmallWorld {
                     interval: None,
                 };
                 answered("clean up", at_once(store.clean_up(request)));
-                Some(false)
             }
-            Step::Tick => {
-                self.clock.advance(seconds(60));
-                Some(false)
-            }
+            _ => self.clock.advance(seconds(60)),
         }
     }
 
@@ -276,17 +271,6 @@ impl SmallWorld {
         Some(refused)
     }
 
-    fn signal(&self, store: &MemoryStore, execution: ExecutionId) {
-        let signal = NewSignal {
-            id: new_signal_id(),
-            execution,
-            name: signal_name("x"),
-            payload: payload("1"),
-        };
-        let signals = vec![signal];
-        answered("signal", at_once(store.signal(SignalRequest { signals })));
-    }
-
     /// L1–L4: when faults stop, everything ends, whatever was lost before.
     fn heals(&self, state: &State) {
         self.clock.set(state.now);
@@ -294,7 +278,7 @@ impl SmallWorld {
         for _ in 0..12 {
             self.clock.advance(seconds(61));
             for root in self.roots {
-                self.signal(&store, root);
+                signal(&store, root);
             }
             let request = claim_request(&["f", "g"], 5);
             let claimed = held(answered("claim", at_once(store.claim(request))));
@@ -316,6 +300,26 @@ impl SmallWorld {
             state.path
         );
     }
+}
+
+fn renew(store: &MemoryStore, held: &Held) {
+    let request = RenewRequest {
+        worker: worker("w1"),
+        duration: claim_request(&[], 0).terms.duration,
+        leases: vec![(held.id(), held.fence())],
+    };
+    answered("renew", at_once(store.renew(request)));
+}
+
+fn signal(store: &MemoryStore, execution: ExecutionId) {
+    let signal = NewSignal {
+        id: new_signal_id(),
+        execution,
+        name: signal_name("x"),
+        payload: payload("1"),
+    };
+    let signals = vec![signal];
+    answered("signal", at_once(store.signal(SignalRequest { signals })));
 }
 
 fn id(number: u64) -> TaskId {
