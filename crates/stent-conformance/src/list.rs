@@ -33,6 +33,7 @@ macro_rules! __for_each_case {
                 a_cancelled_task_whose_worker_is_gone_ends_with_its_lease
                 a_cancel_reaches_every_task_of_the_tree
                 a_running_parent_is_asked_and_its_children_stop
+                children_are_cancelled_in_the_order_of_their_making
                 children_added_with_the_last_commit_are_cancelled_too
                 a_cancel_of_what_has_ended_says_how_it_ended
                 a_cancel_may_be_repeated
@@ -295,6 +296,7 @@ macro_rules! __for_each_case {
                 signals_of_one_name_are_received_in_their_order
                 a_signal_wakes_the_task_that_waits_for_it
                 the_oldest_wait_receives_a_signal
+                a_wait_that_began_anew_is_as_young_as_its_new_beginning
                 a_signal_sent_twice_is_received_once
                 a_signal_that_was_accepted_is_known_also_when_the_execution_has_ended
                 a_signal_to_what_has_ended_is_refused

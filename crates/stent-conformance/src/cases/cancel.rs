@@ -118,6 +118,19 @@ pub(crate) async fn a_running_parent_is_asked_and_its_children_stop(world: World
     assert_eq!(world.state(root.id()).await, StateKind::Cancelled);
 }
 
+pub(crate) async fn children_are_cancelled_in_the_order_of_their_making(world: World) {
+    let mut root = world.start(task("f")).await;
+    // Their positions say otherwise.
+    let calls = [3, 1, 2].map(|position| call(position, task("child")));
+    world.write(&mut root, calls.to_vec(), Then::Continue).await;
+    world.cancel(root.task.execution).await;
+    let history = world.history(root.id()).await;
+    let places = history
+        .iter()
+        .map(|entry| entry.head.resolved.and_then(|it| it.ordinal));
+    assert!(places.eq([2, 3, 1].map(|place| Some(stent_core::Ordinal(place)))));
+}
+
 pub(crate) async fn children_added_with_the_last_commit_are_cancelled_too(world: World) {
     let mut root = world.start(task("f")).await;
     world.cancel(root.task.execution).await;

@@ -1,7 +1,7 @@
 //! Outside events: kept until asked for, received once, in order.
 
 use stent_core::{
-    ExecutionId, Ordinal, StateKind,
+    ExecutionId, Ordinal, Outcome, StateKind,
     commit::Then,
     signal::{NewSignal, SignalAnswer},
 };
@@ -9,8 +9,8 @@ use stent_core::{
 use crate::{
     world::World,
     writes::{
-        abandon, attempt_failed, done, failed, fired, new_id, new_signal_id, payload, seconds,
-        signal_name, task, value, wait_for, waits,
+        abandon, asked_after, attempt_failed, done, failed, failure, fired, new_id, new_signal_id,
+        payload, seconds, signal_name, step, task, value, wait_for, waits,
     },
 };
 
@@ -73,6 +73,26 @@ pub(crate) async fn the_oldest_wait_receives_a_signal(world: World) {
     assert_eq!(world.entry(parent.id(), 2).await.outcome, None);
     world.signal(parent.task.execution, "x", "2").await;
     assert_eq!(world.entry(parent.id(), 2).await.outcome, Some(value("2")));
+}
+
+pub(crate) async fn a_wait_that_began_anew_is_as_young_as_its_new_beginning(world: World) {
+    let mut parent = world.start(task("f")).await;
+    let mut child = world.start_child(&mut parent, 1, task("child")).await;
+    let writes = vec![
+        step(1, "s", Outcome::Failed(failure("it broke"))),
+        asked_after(1, wait_for(2, "x", None)),
+    ];
+    world.write(&mut child, writes, attempt_failed(2)).await;
+    world
+        .write(&mut parent, vec![wait_for(2, "x", None)], waits(0))
+        .await;
+    world.advance(1);
+    let mut again = world.claim_one("child").await;
+    let writes = vec![step(1, "s", value("1")), wait_for(2, "x", None)];
+    world.write(&mut again, writes, waits(1)).await;
+    world.signal(parent.task.execution, "x", "1").await;
+    assert_eq!(world.entry(parent.id(), 2).await.outcome, Some(value("1")));
+    assert_eq!(world.entry(child.id(), 2).await.outcome, None);
 }
 
 pub(crate) async fn a_signal_sent_twice_is_received_once(world: World) {
