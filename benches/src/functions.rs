@@ -41,6 +41,13 @@ pub(crate) async fn fan_out(children: u64) -> stent::Result<()> {
     Ok(())
 }
 
+/// Takes the only slot of its function and keeps it.
+#[durable(max_concurrent = 1)]
+pub(crate) async fn hold(number: u64) -> stent::Result<()> {
+    let _ = number;
+    std::future::pending().await
+}
+
 /// When a body was started.
 #[derive(Debug, Default)]
 pub(crate) struct Started(Mutex<Option<Instant>>);

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     /// Write the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this workload: store, dispatch, drain, latency, steps or fanout; may be given more than once
+    /// Only this workload: store, dispatch, drain, latency, steps, fanout or backlog; may be given more than once
     #[arg(long, value_name = "WORKLOAD")]
     only: Vec<String>,
     /// Only on this store: memory or sqlite; may be given more than once

@@ -1,5 +1,6 @@
 //! What is measured. Each workload has a module of its own, a fresh store for each measurement, and one worker with all options at their defaults.
 
+mod backlog;
 mod dispatch;
 mod drain;
 mod fanout;
@@ -32,20 +33,23 @@ pub(crate) enum Workload {
     Drain,
     /// An idle worker: from dispatch until the body starts, and until its result is seen
     Latency,
-    /// 1,000 executions with 10 children, or 10 steps, one after the other
+    /// 1,000 executions with 10 children, or 10 steps, one after the other; and one execution with 1,000 children
     Steps,
     /// One execution with 10,000 children at once
     Fanout,
+    /// A drain beside many tasks that have ended, sleep, or wait for a full limit, each alone, and without them
+    Backlog,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Store,
         Self::Dispatch,
         Self::Drain,
         Self::Latency,
         Self::Steps,
         Self::Fanout,
+        Self::Backlog,
     ];
 
     /// Measures it once.
@@ -62,6 +66,7 @@ impl Workload {
             Self::Latency => latency::run(store, options, limit).await,
             Self::Steps => steps::run(store, options, limit).await,
             Self::Fanout => fanout::run(store, options, limit).await,
+            Self::Backlog => backlog::run(store, options).await,
         }
     }
 }
@@ -75,6 +80,7 @@ impl fmt::Display for Workload {
             Self::Latency => "latency",
             Self::Steps => "steps",
             Self::Fanout => "fanout",
+            Self::Backlog => "backlog",
         })
     }
 }
@@ -89,21 +95,23 @@ struct Ran {
     commits: Option<u64>,
 }
 
-/// Starts a worker on what waits in a store, and stops it when so many tasks have ended.
+/// Starts a worker on what waits in a store, and stops it when so many tasks have ended: all that there are.
 async fn work_off(opened: &Opened, tasks: usize) -> Result<Ran> {
+    let worker = opened.client().worker();
+    let functions = functions![noop, call_in_sequence, step_in_sequence, fan_out];
+    work_beside(opened, worker.register(functions), tasks, 0).await
+}
+
+/// As [`work_off`], by a worker of one's own, beside so many other tasks that do not end.
+async fn work_beside(
+    opened: &Opened,
+    worker: WorkerBuilder,
+    tasks: usize,
+    others: usize,
+) -> Result<Ran> {
     let commits = opened.commits();
     let began = now();
-    let worker = opened
-        .client()
-        .worker()
-        .register(functions![
-            noop,
-            call_in_sequence,
-            step_in_sequence,
-            fan_out
-        ])
-        .start()
-        .await?;
+    let worker = worker.drain_grace(Duration::ZERO).start().await?;
     until_ended(&worker, tasks).await?;
     let took = began.elapsed();
     let commits = opened
@@ -111,7 +119,7 @@ async fn work_off(opened: &Opened, tasks: usize) -> Result<Ran> {
         .zip(commits)
         .map(|(after, before)| after.saturating_sub(before));
     worker.drain().await?;
-    check_completed(opened, tasks).await?;
+    check_completed(opened, tasks, others).await?;
     Ok(Ran { took, commits })
 }
 
@@ -132,8 +140,8 @@ async fn until_ended(worker: &Worker, tasks: usize) -> Result {
     }
 }
 
-/// Makes sure that nothing is left, and nothing failed.
-async fn check_completed(opened: &Opened, tasks: usize) -> Result {
+/// Makes sure that nothing is left but the others, and nothing failed.
+async fn check_completed(opened: &Opened, tasks: usize, others: usize) -> Result {
     let functions = opened.store.functions().await?;
     let left: u64 = functions
         .iter()
@@ -147,10 +155,13 @@ async fn check_completed(opened: &Opened, tasks: usize) -> Result {
         .await?
         .executions
         .len();
-    if left == 0 && dead == 0 {
+    if left == u64::try_from(others)? && dead == 0 {
         Ok(())
     } else {
-        Err(format!("of {tasks} tasks {left} are left, and {dead} executions failed").into())
+        Err(format!(
+            "of {tasks} tasks beside {others} others {left} are left, and {dead} executions failed"
+        )
+        .into())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Many executions at once, each with ten things to do one after the other: children, or steps in place.
+//! Many executions at once, each with ten things to do one after the other: children, or steps in place. And one execution alone, with nobody to
+//! share its commits with.
 
 use crate::{
     Result,
@@ -12,12 +13,31 @@ use crate::{
 
 const EXECUTIONS: usize = 1_000;
 const EACH: usize = 10;
+/// Children of an execution that is alone.
+const ALONE: usize = 1_000;
 
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
     Ok(vec![
+        alone(store, options, limit).await?,
         children(store, options, limit).await?,
         steps(store, options, limit).await?,
     ])
+}
+
+async fn alone(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
+    let children = options.scaled(ALONE);
+    let opened = Opened::new(store, options)?;
+    let call = call_in_sequence(u64::try_from(children)?);
+    opened.client().dispatch(call).await?;
+    let ran = work_off(&opened, children + 1).await?;
+    Ok(Sample {
+        workload: "children_of_one",
+        value: rate(children, ran.took),
+        unit: Unit::TasksPerSecond,
+        limit: limit.single().insert,
+        limit_is: "insert by 1",
+        commits_per_unit: per(ran.commits, children),
+    })
 }
 
 async fn children(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
