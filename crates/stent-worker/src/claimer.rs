@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use stent_core::{
     FunctionName, Hint, StoreError, Timestamp,
     claim::Demand,
+    defaults,
     lease::LeaseTerms,
     store::{ClaimAnswer, ClaimRequest, HintStream},
 };
@@ -102,11 +103,13 @@ impl Claimer {
             now.saturating_add(ahead)
         } else {
             now
-        };
+        }
+        .min(defaults::CLAIM_BATCH);
         let found = self.claim_of(self.all.clone(), first).await?;
         // A suspect is claimed alone, whatever else is due.
         self.exhausted = found < first && !self.took_suspect;
         if !all_unlimited && !self.unlimited.is_empty() && ahead > 0 && found == first {
+            let ahead = ahead.min(defaults::CLAIM_BATCH);
             self.claim_of(self.unlimited.clone(), ahead).await?;
         }
         Ok(())

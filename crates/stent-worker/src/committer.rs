@@ -1,10 +1,14 @@
 //! Group commit: what all runners have to write goes to the store together, in the order in which it came.
 //!
-//! With one writer there is no delay; while a commit is on its way the next batch gathers. The queue is bounded: a store that is slow slows the
-//! runners down, and so the claims.
+//! With one writer there is no delay; while a commit is on its way the next batch gathers, and goes when that is answered or when it is full, so
+//! that a busy store always has its next batch. The queue is bounded: a store that is slow slows the runners down, and so the claims.
+//!
+//! A commit may reach the store before one that was sent earlier, after a failure or on another connection. That does no harm: a task has one
+//! commit on its way, and what a commit builds upon stands in it as an assumption that the store checks.
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use stent_core::{
     Store, StoreError,
     commit::TaskCommit,
@@ -19,8 +23,10 @@ use crate::{
     shared::Shared,
 };
 
-/// Units that wait for a commit: some batches, so that one is always full while another is on its way.
-const QUEUE: usize = 4_096;
+/// Units that wait for a commit: two batches, so that one is always full while others are on their way.
+const QUEUE: usize = 2 * defaults::COMMIT_BATCH;
+/// Batches on their way at once: the store works on one, the next waits there, and the answers of one are handed out.
+const IN_FLIGHT: usize = 3;
 
 /// One task's write, and who waits for the answer.
 #[derive(Debug)]
@@ -56,14 +62,29 @@ impl CommitQueue {
 
 /// Runs until every sender is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Unit>) {
-    while let Some(first) = queue.recv().await {
-        let mut batch = first;
-        while batch.len() < defaults::COMMIT_BATCH
-            && let Ok(more) = queue.try_recv()
+    let mut on_their_way = FuturesUnordered::new();
+    let mut gathered: Vec<Part> = Vec::new();
+    let mut open = true;
+    while open || !gathered.is_empty() || !on_their_way.is_empty() {
+        while gathered.len() < defaults::COMMIT_BATCH
+            && let Ok(unit) = queue.try_recv()
         {
-            batch.extend(more);
+            gathered.extend(unit);
         }
-        send(&shared, batch).await;
+        let full = gathered.len() >= defaults::COMMIT_BATCH;
+        let free = on_their_way.is_empty() || full && on_their_way.len() < IN_FLIGHT;
+        if free && !gathered.is_empty() {
+            on_their_way.push(send(&shared, std::mem::take(&mut gathered)));
+        }
+        tokio::select! {
+            biased;
+            Some(()) = on_their_way.next() => {}
+            unit = queue.recv(), if open && gathered.len() < defaults::COMMIT_BATCH => match unit {
+                Some(unit) => gathered.extend(unit),
+                None => open = false,
+            },
+            else => {}
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Runner {
             let parent = self.shared.live.get(link.task)?;
             Some((parent, link.position, self.outcome.clone()?))
         });
-        let unit = match parent {
+        let (unit, permit) = match parent {
             Some((parent, position, outcome)) => {
                 let child = Box::new(ChildEnded {
                     position,
@@ -94,16 +94,15 @@ impl Runner {
                 });
                 match parent.hand_over(child) {
                     Ok(()) => return,
-                    Err(child) => child.parts,
+                    Err(child) => (child.parts, child.permit),
                 }
             }
-            None => {
-                drop(permit);
-                parts
-            }
+            None => (parts, permit),
         };
-        self.shared.more_room();
+        // The permit is free once the unit has its place: a store that is slow lets no further bodies start.
         self.shared.commits.submit(unit).await;
+        drop(permit);
+        self.shared.more_room();
     }
 
     async fn send(

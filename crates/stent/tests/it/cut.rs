@@ -1,9 +1,12 @@
 //! A worker's connection to its store with faults: cut at the n-th commit (before it, or after it was applied and before its answer), down for a
-//! while, or deaf to hints.
+//! while, slow to commit, or deaf to hints.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -24,27 +27,47 @@ pub(crate) struct CutStore {
     commits: AtomicU32,
     down: AtomicBool,
     deaf: bool,
+    commit_takes: Duration,
+    committing: AtomicU32,
+    committed_at_once: AtomicU32,
 }
 
 impl CutStore {
     pub(crate) fn new(store: Arc<dyn Store>, cut: Cut) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::whole(store, cut))
+    }
+
+    fn whole(store: Arc<dyn Store>, cut: Cut) -> Self {
+        Self {
             store,
             cut,
             commits: AtomicU32::new(0),
             down: AtomicBool::new(false),
             deaf: false,
+            commit_takes: Duration::ZERO,
+            committing: AtomicU32::new(0),
+            committed_at_once: AtomicU32::new(0),
+        }
+    }
+
+    /// Never cut; each commit takes this long.
+    pub(crate) fn slow(store: Arc<dyn Store>, commit_takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            commit_takes,
+            ..Self::whole(store, Cut::Never)
         })
+    }
+
+    /// The most commits that were on their way at one time.
+    pub(crate) fn committed_at_once(&self) -> u32 {
+        self.committed_at_once.load(Ordering::SeqCst)
     }
 
     /// Never cut, and every hint is lost.
     pub(crate) fn deaf(store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
-            store,
-            cut: Cut::Never,
-            commits: AtomicU32::new(0),
-            down: AtomicBool::new(false),
             deaf: true,
+            ..Self::whole(store, Cut::Never)
         })
     }
 
@@ -95,6 +118,10 @@ impl Store for CutStore {
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
         self.check()?;
         let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+        let at_once = self.committing.fetch_add(1, Ordering::SeqCst) + 1;
+        self.committed_at_once.fetch_max(at_once, Ordering::SeqCst);
+        tokio::time::sleep(self.commit_takes).await;
+        self.committing.fetch_sub(1, Ordering::SeqCst);
         match self.cut {
             Cut::Before(n) if n == number => Err(gone()),
             Cut::After(n) if n == number => {

@@ -183,6 +183,42 @@ async fn a_worker_survives_an_outage_of_a_day() {
 }
 
 /// Never ends; whoever runs it is killed.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_to_commit_lets_no_further_bodies_start() {
+    let world = World::new();
+    let store = CutStore::slow(Arc::clone(&world.store), Duration::from_secs(60));
+    let log = Arc::new(Log::default());
+    let calls = std::iter::repeat_n(Duration::ZERO, 20_000).map(works);
+    world.stent.dispatch_all(calls).await.unwrap();
+
+    let worker = worker(&world, &store, &log).await;
+    world.pass(Duration::from_secs(50)).await;
+
+    let started = log.started();
+    assert!(started > 3_000, "{started} bodies");
+    assert!(started < 8_000, "{started} bodies ran ahead of the store");
+    assert!(worker.stats().claimed < 12_000, "{:?}", worker.stats());
+    eventually("all have ended", async || worker.stats().ended == 20_000).await;
+    assert_eq!(log.started(), 20_000, "none was done twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_gather_while_a_commit_is_on_its_way_and_go_besides_once_they_are_full() {
+    for (tasks, at_once) in [(200, 1), (10_000, 3)] {
+        let world = World::new();
+        let store = CutStore::slow(Arc::clone(&world.store), Duration::from_millis(5));
+        let log = Arc::new(Log::default());
+        let calls = std::iter::repeat_n(Duration::ZERO, tasks).map(works);
+        world.stent.dispatch_all(calls).await.unwrap();
+
+        let worker = worker(&world, &store, &log).await;
+        let ended = || worker.stats().ended == tasks as u64;
+        eventually("all have ended", async || ended()).await;
+
+        assert_eq!(store.committed_at_once(), at_once, "with {tasks} tasks");
+    }
+}
+
 #[durable]
 async fn poison(#[state] log: Arc<Log>) -> stent::Result<()> {
     log.started.fetch_add(1, Ordering::SeqCst);
