@@ -1,0 +1,17 @@
+-- Tasks that have not ended, by lane: all that wait with a time, all that are leased, all that are suspended. Indexes `tasks_due`, `tasks_leased`,
+-- `tasks_suspended`, `tasks_slot`, each read as a whole; for people, not for workers.
+SELECT lane, sum(waiting)::bigint, sum(running)::bigint, sum(suspended)::bigint, sum(slots)::bigint
+FROM (
+    SELECT lane, count(*) AS waiting, 0 AS running, 0 AS suspended, 0 AS slots
+    FROM stent.tasks WHERE due_at IS NOT NULL GROUP BY lane
+    UNION ALL
+    SELECT lane, 0, count(*), 0, 0
+    FROM stent.tasks WHERE lease_expires_at IS NOT NULL GROUP BY lane
+    UNION ALL
+    SELECT lane, -count(due_at), 0, count(*), 0
+    FROM stent.tasks WHERE state = 3 GROUP BY lane
+    UNION ALL
+    SELECT lane, 0, 0, 0, count(*)
+    FROM stent.tasks WHERE holds_slot GROUP BY lane
+) AS counted
+GROUP BY lane

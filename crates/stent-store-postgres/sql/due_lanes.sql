@@ -1,0 +1,38 @@
+-- What a claim looks at first: the time, whether a lease or a deadline passed, and of each lane that is served the first instant at which
+-- something is due, and the first one after now. Indexes: `tasks_leased`, `tasks_deadline`, the key of `lanes`, `tasks_due`.
+WITH clock AS MATERIALIZED (SELECT coalesce($3::bigint, stent.now_us()) AS now)
+SELECT clock.now,
+       EXISTS (
+           SELECT 1
+           FROM stent.tasks
+           WHERE lease_expires_at IS NOT NULL AND lease_expires_at <= (SELECT now FROM clock)
+       ) AS leases_passed,
+       EXISTS (
+           SELECT 1
+           FROM stent.tasks
+           WHERE deadline_at IS NOT NULL AND lease_expires_at IS NULL AND ended_at IS NULL
+             AND deadline_at <= (SELECT now FROM clock)
+       ) AS deadlines_passed,
+       waiting.lane, waiting.queue, waiting.function, waiting.priority, waiting.first_at, waiting.later_at
+FROM clock
+LEFT JOIN LATERAL (
+    SELECT lanes.id * 4 + class AS lane, lanes.queue, lanes.function, lanes.priority,
+           first.due_at AS first_at, later.due_at AS later_at
+    FROM stent.lanes
+    CROSS JOIN generate_series(0, 3) AS class
+    CROSS JOIN LATERAL (
+        SELECT due_at
+        FROM stent.tasks
+        WHERE tasks.lane = lanes.id * 4 + class AND due_at IS NOT NULL
+        ORDER BY due_at
+        LIMIT 1
+    ) AS first
+    LEFT JOIN LATERAL (
+        SELECT due_at
+        FROM stent.tasks
+        WHERE tasks.lane = lanes.id * 4 + class AND due_at IS NOT NULL AND due_at > (SELECT now FROM clock)
+        ORDER BY due_at
+        LIMIT 1
+    ) AS later ON true
+    WHERE lanes.function = ANY ($1::text[]) AND ($2::text[] IS NULL OR lanes.queue = ANY ($2::text[]))
+) AS waiting ON true

@@ -1,0 +1,5 @@
+-- Makes lanes; those that exist are left alone. Run by itself before a transaction needs them.
+INSERT INTO stent.lanes (queue, function, priority)
+SELECT queue, function, priority
+FROM unnest($1::text[], $2::text[], $3::integer[]) AS wanted (queue, function, priority)
+ON CONFLICT DO NOTHING

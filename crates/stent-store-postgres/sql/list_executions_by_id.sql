@@ -1,0 +1,22 @@
+-- Executions by id, newest first. Primary key.
+-- $1 before, $2 states, $3 function, $4 queue, $5 limit, $6 tag, $7 idempotency key, $8 payloads, $9 ids.
+SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at, tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
+       tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations, tasks.deliveries, tasks.timeout_us, tasks.deadline_at,
+       tasks.queued_at, tasks.created_at, tasks.seq,
+       CASE WHEN $8 THEN tasks.input END, CASE WHEN $8 THEN tasks.outcome END,
+       (SELECT keys.idempotency_key FROM stent.idempotency_keys AS keys WHERE keys.execution = tasks.id),
+       ARRAY(SELECT tags.tag FROM stent.tags WHERE tags.execution = tasks.id ORDER BY tags.tag)
+FROM unnest($9::uuid[]) AS wanted (id)
+JOIN stent.tasks ON tasks.id = wanted.id
+JOIN stent.lanes ON lanes.id = tasks.lane / 4
+WHERE tasks.parent IS NULL AND tasks.id < $1::uuid
+  AND tasks.state = ANY ($2::smallint[])
+  AND ($3::text IS NULL OR lanes.function = $3)
+  AND ($4::text IS NULL OR lanes.queue = $4)
+  AND ($6::text IS NULL OR EXISTS (SELECT 1 FROM stent.tags WHERE tags.execution = tasks.id AND tags.tag = $6))
+  AND (
+      $7::text IS NULL
+      OR EXISTS (SELECT 1 FROM stent.idempotency_keys AS keys WHERE keys.execution = tasks.id AND keys.idempotency_key = $7)
+  )
+ORDER BY tasks.id DESC
+LIMIT $5

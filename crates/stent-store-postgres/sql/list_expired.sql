@@ -1,0 +1,13 @@
+-- The oldest executions that ended before an instant and of which no task is leased, locked; what others hold is left for later.
+-- Indexes `tasks_ended`, `tasks_execution`.
+SELECT root.id
+FROM stent.tasks AS root
+WHERE root.ended_at IS NOT NULL AND root.parent IS NULL AND root.ended_at < $1
+  AND NOT EXISTS (
+      SELECT 1
+      FROM stent.tasks AS child
+      WHERE child.execution = root.id AND child.lease_expires_at IS NOT NULL
+  )
+ORDER BY root.ended_at, root.seq
+LIMIT $2
+FOR UPDATE OF root SKIP LOCKED

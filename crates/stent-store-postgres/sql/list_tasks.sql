@@ -1,0 +1,13 @@
+-- A page of tasks, in the order of their ids, through the primary key.
+-- $1 after, $2 states, $3 function, $4 limit, $5 payloads.
+SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at, tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
+       tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations, tasks.deliveries, tasks.timeout_us, tasks.deadline_at,
+       tasks.queued_at, tasks.created_at, tasks.seq,
+       CASE WHEN $5 THEN tasks.input END, CASE WHEN $5 THEN tasks.outcome END
+FROM stent.tasks
+JOIN stent.lanes ON lanes.id = tasks.lane / 4
+WHERE tasks.id > $1::uuid
+  AND tasks.state = ANY ($2::smallint[])
+  AND ($3::text IS NULL OR lanes.function = $3)
+ORDER BY tasks.id
+LIMIT $4

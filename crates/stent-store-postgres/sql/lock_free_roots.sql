@@ -1,0 +1,7 @@
+-- Roots that nobody else holds, locked in the order of their ids: who looks after what ran out leaves an execution alone that somebody else is at.
+-- Primary key.
+SELECT id
+FROM stent.tasks
+WHERE id = ANY ($1::uuid[])
+ORDER BY id
+FOR UPDATE SKIP LOCKED

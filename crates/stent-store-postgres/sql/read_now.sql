@@ -1,0 +1,2 @@
+-- The database's time.
+SELECT stent.now_us()
