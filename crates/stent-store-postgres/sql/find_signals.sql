@@ -1,4 +1,4 @@
 -- Signals by id. Primary key.
-SELECT id, execution, name, seq, payload
+SELECT id, execution, name, seq, payload, received
 FROM stent.signals
 WHERE id = ANY ($1::uuid[])

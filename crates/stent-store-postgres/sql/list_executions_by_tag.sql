@@ -9,7 +9,7 @@ SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, task
 FROM stent.tags AS wanted
 JOIN stent.tasks ON tasks.id = wanted.execution
 JOIN stent.lanes ON lanes.id = tasks.lane / 4
-WHERE wanted.tag = $6 AND wanted.execution < $1::uuid AND tasks.parent IS NULL AND tasks.id < $1::uuid
+WHERE wanted.tag = $6 AND wanted.execution <= coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND tasks.parent IS NULL AND tasks.id <= coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])
   AND ($3::text IS NULL OR lanes.function = $3)
   AND ($4::text IS NULL OR lanes.queue = $4)

@@ -1,5 +1,5 @@
 -- The children of executions, locked. Index `tasks_execution`.
-SELECT id, lease_expires_at IS NOT NULL
+SELECT id, execution, lease_expires_at IS NOT NULL
 FROM stent.tasks
 WHERE execution = ANY ($1::uuid[]) AND execution IS NOT NULL
 ORDER BY id

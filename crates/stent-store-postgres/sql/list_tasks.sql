@@ -6,7 +6,7 @@ SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, task
        CASE WHEN $5 THEN tasks.input END, CASE WHEN $5 THEN tasks.outcome END
 FROM stent.tasks
 JOIN stent.lanes ON lanes.id = tasks.lane / 4
-WHERE tasks.id > $1::uuid
+WHERE tasks.id >= coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])
   AND ($3::text IS NULL OR lanes.function = $3)
 ORDER BY tasks.id

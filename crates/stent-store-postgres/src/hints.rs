@@ -5,9 +5,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -21,7 +19,6 @@ const BACKLOG: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     listeners: Mutex<Vec<Arc<Listener>>>,
-
 }
 
 #[derive(Debug, Default)]

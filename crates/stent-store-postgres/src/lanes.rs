@@ -39,6 +39,11 @@ impl Lanes {
         maps.rows.insert(names, row);
     }
 
+    /// Whether the row of a lane is known.
+    pub(crate) fn knows(&self, number: i32) -> bool {
+        self.read().by_row.contains_key(&rows::lane_row(number))
+    }
+
     /// A lane by its number, if its row is known.
     pub(crate) fn lane(&self, number: i32) -> Option<Lane> {
         let maps = self.read();

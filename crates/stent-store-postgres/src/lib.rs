@@ -6,15 +6,35 @@
 //! | `open`, `migrate` | whether the server keeps what is promised; the schema |
 //! | `pool` | connections: handing them out, and throwing away what failed |
 //! | `listen` | hints from other processes, and to them |
-//! | `error` | what a failure of PostgreSQL means |
+//! | `error`, `fault` | what a failure of PostgreSQL means |
+//! | `statements`, `rows`, `lanes` | the SQL texts; rows and model, back and forth |
+//! | `transact`, `session`, `pipeline` | a transaction, what it knows and changes; statements that are sent together |
+//! | `write`, `read` | what the store does, verb by verb |
 //!
 //! **Invariant:** a promise never depends on a setting that others made: each transaction begins with those that matter, and a server that
 //! cannot keep a promise is refused when the store is opened.
 
 mod error;
+mod fault;
+mod hints;
+mod lanes;
+mod migrate;
 mod open;
 mod options;
+mod pipeline;
 mod pool;
+mod read;
+mod rows;
+mod session;
+mod shared;
+mod statements;
 mod store;
+mod tls;
+mod transact;
+mod write;
 
-pub use crate::{error::OpenError, options::PostgresOptions, store::PostgresStore};
+pub use crate::{
+    error::OpenError,
+    options::{PostgresOptions, SslMode, UnknownSslMode},
+    store::PostgresStore,
+};

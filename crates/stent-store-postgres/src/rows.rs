@@ -1,9 +1,9 @@
 //! Rows and model, back and forth. What cannot be read is an error that names the row.
 
 use stent_core::{
-    CallKey, CallPosition, ClaimMark, Crashes, EntryHead, ExecutionId, Fence, FencingToken, Lane,
-    LaneClass, Operation, Ordinal, Outcome, OutcomeKind, ParentLink, SignalId, State, StateKind,
-    Task, TaskId, Timestamp, WorkerName,
+    CallKey, CallPosition, ClaimMark, Crashes, EntryHead, ExecutionId, Fence, FencingToken,
+    HistoryEntry, Lane, LaneClass, Operation, Ordinal, Outcome, OutcomeKind, ParentLink, SignalId,
+    State, StateKind, Task, TaskId, Timestamp, WorkerName,
     encoding::{OperationKind, StoredOperation},
     history::Resolved,
     time::from_micros,
@@ -11,19 +11,14 @@ use stent_core::{
 use tokio_postgres::{Row, types::FromSql};
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::fault::Fault;
 
+/// The last column of a task: its place in the order of making.
+pub(crate) const SEQ_COLUMN: usize = 23;
 /// Number of the columns of a task that come first in every statement that reads tasks.
 pub(crate) const TASK_COLUMNS: usize = 24;
 /// Number of the columns of a history entry that come first in every statement that reads histories.
 pub(crate) const ENTRY_COLUMNS: usize = 13;
-
-/// A task with its place in the order of making.
-#[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    pub(crate) task: Task,
-    pub(crate) seq: i64,
-}
 
 /// A row that is being read, of which errors tell.
 pub(crate) struct Reading<'r> {
@@ -98,7 +93,7 @@ pub(crate) fn lane_of(row: &Row) -> Result<i32, Fault> {
 }
 
 /// Reads a task. `lane` is the one that [`lane_of`] named.
-pub(crate) fn task(row: &Row, lane: &Lane) -> Result<Stored, Fault> {
+pub(crate) fn task(row: &Row, lane: &Lane) -> Result<Task, Fault> {
     let row = Reading::new(row, "tasks");
     let id = row.task_id(0)?;
     let parent: Option<Uuid> = row.get(2)?;
@@ -112,7 +107,7 @@ pub(crate) fn task(row: &Row, lane: &Lane) -> Result<Stored, Fault> {
     let execution: Option<Uuid> = row.get(1)?;
     let class = lane_class(row.get(4)?);
     let timeout: Option<i64> = row.get(19)?;
-    let task = Task {
+    Ok(Task {
         id,
         execution: execution.map_or(id.as_root(), ExecutionId::from_uuid),
         parent,
@@ -138,9 +133,7 @@ pub(crate) fn task(row: &Row, lane: &Lane) -> Result<Stored, Fault> {
         deadline: row.maybe_time(20)?,
         queued_at: row.time(21)?,
         created_at: row.time(22)?,
-    };
-    let seq = row.get(23)?;
-    Ok(Stored { task, seq })
+    })
 }
 
 fn state(row: &Reading<'_>) -> Result<State, Fault> {
@@ -206,6 +199,11 @@ pub(crate) fn entry(row: &Row) -> Result<(TaskId, EntryHead), Fault> {
     Ok((row.task_id(0)?, head))
 }
 
+/// Reads which outcome a history entry has.
+pub(crate) fn entry_kind(row: &Row) -> Result<Option<OutcomeKind>, Fault> {
+    outcome_kind(&Reading::new(row, "history"))
+}
+
 fn outcome_kind(row: &Reading<'_>) -> Result<Option<OutcomeKind>, Fault> {
     let code: Option<i16> = row.get(12)?;
     code.map(|code| OutcomeKind::from_code(code.into()))
@@ -248,4 +246,24 @@ pub(crate) fn column(count: u32) -> i32 {
 /// A code as its column keeps it.
 pub(crate) fn code(code: i64) -> i16 {
     i16::try_from(code).unwrap_or(i16::MAX)
+}
+
+/// Who holds a task in a state, if anybody does.
+pub(crate) fn holder(state: &State) -> Option<String> {
+    match state {
+        State::Running { holder, .. } => Some(holder.as_str().to_owned()),
+        State::Pending { .. }
+        | State::Suspended { .. }
+        | State::Completed { .. }
+        | State::Failed { .. }
+        | State::TimedOut { .. }
+        | State::Cancelled { .. } => None,
+    }
+}
+
+/// Reads a history entry with its outcome, and the task that it belongs to.
+pub(crate) fn history_entry(row: &Row) -> Result<(TaskId, HistoryEntry), Fault> {
+    let (task, head) = entry(row)?;
+    let outcome = entry_outcome(row)?;
+    Ok((task, HistoryEntry { head, outcome }))
 }

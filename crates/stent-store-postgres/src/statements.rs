@@ -128,6 +128,10 @@ impl Statements {
 
 /// Puts a schema's name, quoted, in place of `stent` in an SQL text.
 pub(crate) fn in_schema(sql: &str, schema: &str) -> String {
-    let quoted = format!("\"{}\".", schema.replace('"', "\"\""));
-    sql.replace("stent.", &quoted)
+    sql.replace("stent.", &format!("{}.", quoted(schema)))
+}
+
+/// A name as SQL takes it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }

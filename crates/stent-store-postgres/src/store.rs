@@ -1,11 +1,38 @@
-//! The store.
+//! The store itself: each method of the contract is one transaction, or a few.
 
-use crate::{OpenError, PostgresOptions, open, pool::Pool};
+use std::{fmt, sync::Arc};
+
+use stent_core::{
+    ExecutionId, StoreError, defaults,
+    signal::SignalAnswer,
+    store::{
+        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
+        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
+        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
+        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, Store, TaskHistory, TaskPage,
+        TaskQuery, WorkerRecord,
+    },
+};
+
+use crate::{
+    OpenError, PostgresOptions, fault, open,
+    read::{Functions, Workers},
+    shared::Shared,
+    write::{CancelRequest, Claim, Claimed, ReplayRequest, Sweep, Untangle},
+};
 
 /// Stent's store on PostgreSQL. Clones share one pool of connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PostgresStore {
-    pub(crate) pool: Pool,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("schema", &self.shared.statements.schema())
+            .finish_non_exhaustive()
+    }
 }
 
 impl PostgresStore {
@@ -19,6 +46,130 @@ impl PostgresStore {
 
     pub(crate) async fn open_with(options: PostgresOptions) -> Result<Self, OpenError> {
         let pool = open::open(&options).await?;
-        Ok(Self { pool })
+        let shared = Shared::new(pool, &options.schema, options.clock);
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+/// Refuses a request with more elements than one may have.
+fn bounded(operation: &'static str, elements: usize) -> Result<(), StoreError> {
+    if elements > defaults::BATCH_MAX {
+        Err(fault::too_many(operation, elements))
+    } else {
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for PostgresStore {
+    async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
+        bounded("dispatch", request.executions.len())?;
+        let has_too_many = |tags: usize| tags > defaults::TAGS_MAX;
+        let mut executions = request.executions.iter();
+        if let Some(execution) = executions.find(|one| has_too_many(one.tags.len())) {
+            return Err(fault::too_many_tags(execution));
+        }
+        self.shared.write(request).await
+    }
+
+    async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
+        bounded("declare", request.functions.len())?;
+        self.shared.write(request).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
+        let crash_limit = request.crash_limit;
+        let mut stolen = Vec::new();
+        let mut swept = None;
+        let mut is_untangled = false;
+        loop {
+            let claim = Claim {
+                request: request.clone(),
+                swept: swept.clone(),
+                is_untangled,
+            };
+            match self.shared.write(claim).await? {
+                Claimed::Sweep => {
+                    stolen = self.shared.write(Sweep { crash_limit }).await?;
+                    swept = Some(stolen.iter().map(|one| one.task).collect());
+                }
+                Claimed::Untangle(starved) => {
+                    self.shared.write(Untangle { starved }).await?;
+                    is_untangled = true;
+                }
+                Claimed::Done(answer, unreadable) => {
+                    if !unreadable.is_empty() {
+                        let commits = unreadable;
+                        self.shared.write(CommitRequest { commits }).await?;
+                    }
+                    return Ok(ClaimAnswer { stolen, ..answer });
+                }
+            }
+        }
+    }
+
+    async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
+        bounded("commit", request.commits.len())?;
+        self.shared.write(request).await
+    }
+
+    async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
+        bounded("renew", request.leases.len())?;
+        self.shared.write(request).await
+    }
+
+    async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
+        bounded("signal", request.signals.len())?;
+        self.shared.write(request).await
+    }
+
+    async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
+        bounded("cancel", executions.len())?;
+        self.shared.write(CancelRequest(executions)).await
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        executions: Vec<ExecutionId>,
+    ) -> Result<Vec<ReplayAnswer>, StoreError> {
+        bounded("replay_dead_letters", executions.len())?;
+        self.shared.write(ReplayRequest(executions)).await
+    }
+
+    async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError> {
+        self.shared.write(request).await
+    }
+
+    async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
+        self.shared.write(request).await
+    }
+
+    async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
+        bounded("history", requests.len())?;
+        self.shared.read(requests).await
+    }
+
+    async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        bounded("executions", query.ids.as_ref().map_or(0, Vec::len))?;
+        self.shared.read(query).await
+    }
+
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
+        bounded("tasks", query.ids.as_ref().map_or(0, Vec::len))?;
+        self.shared.read(query).await
+    }
+
+    async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
+        self.shared.read(Functions).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        self.shared.read(Workers).await
+    }
+
+    fn hints(&self) -> HintStream {
+        Box::pin(self.shared.hub.listen())
     }
 }

@@ -1,0 +1,99 @@
+//! Why one attempt at a request failed, and what that means.
+//!
+//! **Invariant:** what a failure means is decided by SQLSTATE codes and by where it happened, never by texts.
+
+use stent_core::{NewExecution, StoreError, defaults};
+use tokio_postgres::error::SqlState;
+
+use crate::error;
+
+/// What is done anew: what other transactions were in the way of, and statements that a pooler has lost.
+const CONFLICTS: [SqlState; 5] = [
+    SqlState::T_R_DEADLOCK_DETECTED,
+    SqlState::T_R_SERIALIZATION_FAILURE,
+    SqlState::UNIQUE_VIOLATION,
+    SqlState::INVALID_SQL_STATEMENT_NAME,
+    SqlState::DUPLICATE_PSTATEMENT,
+];
+
+/// Why one attempt at a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The transaction was rolled back, or never began.
+    #[error(transparent)]
+    Postgres(#[from] tokio_postgres::Error),
+    /// It happened when the commit had been sent.
+    #[error("the commit failed")]
+    Commit(#[source] tokio_postgres::Error),
+    /// A row that this version cannot read.
+    #[error("row `{row}` of `{table}` cannot be read: {what}")]
+    Row {
+        table: &'static str,
+        row: String,
+        what: String,
+    },
+    /// Another transaction did something meanwhile that this one must see: it is done anew.
+    #[error("another transaction was faster")]
+    Again,
+}
+
+impl Fault {
+    fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Postgres(error) | Self::Commit(error) => error.code(),
+            Self::Row { .. } | Self::Again => None,
+        }
+    }
+
+    /// Whether the transaction was rolled back for what another one did, so that it is done anew at once.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Again) || self.code().is_some_and(|code| CONFLICTS.contains(code))
+    }
+
+    /// Whether the connection may still be used.
+    pub(crate) fn leaves_connection(&self) -> bool {
+        match self {
+            Self::Again | Self::Row { .. } => true,
+            Self::Postgres(_) | Self::Commit(_) => self.code().is_some(),
+        }
+    }
+
+    /// What it means for its request.
+    pub(crate) fn into_store_error(self, operation: &str) -> StoreError {
+        match self {
+            Self::Postgres(error) => error::rolled_back(operation, error),
+            Self::Commit(error) => error::at_commit(operation, error),
+            Self::Row { .. } => StoreError::Final {
+                what: format!("`{operation}` found data that it cannot read"),
+                source: Some(Box::new(self)),
+            },
+            Self::Again => StoreError::Retryable {
+                what: format!("`{operation}` met other transactions again and again"),
+                source: None,
+            },
+        }
+    }
+}
+
+/// The answer to a request with too many elements.
+pub(crate) fn too_many(operation: &str, elements: usize) -> StoreError {
+    StoreError::Refused {
+        what: format!(
+            "`{operation}` was given {elements} elements; at most {} are allowed in one request",
+            defaults::BATCH_MAX
+        ),
+    }
+}
+
+/// The answer to a dispatch of an execution with too many tags.
+pub(crate) fn too_many_tags(execution: &NewExecution) -> StoreError {
+    StoreError::Refused {
+        what: format!(
+            "execution `{}` of `{}` has {} tags; at most {} are allowed",
+            execution.root.id,
+            execution.root.function,
+            execution.tags.len(),
+            defaults::TAGS_MAX
+        ),
+    }
+}

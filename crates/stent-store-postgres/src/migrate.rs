@@ -1,0 +1,200 @@
+//! Numbered migrations, and whose schema it is.
+//!
+//! **Invariant:** each migration is one transaction, which holds the schema's migration lock and records the migration's number and the
+//! digest of its text: any number of programs may start at once, and be killed at any moment, and one whole schema is there in the end.
+//! The lock belongs to the transaction, so that it works behind a pooler and never outlives its holder.
+
+use std::time::Duration;
+
+use tokio_postgres::{Error, types::Type};
+
+use crate::{
+    OpenError,
+    error::opening,
+    options::PostgresOptions,
+    pool::Connection,
+    statements::{in_schema, quoted},
+};
+
+/// Every migration, in order; the first makes schema 1. A released one is never edited.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+
+/// The newest schema that this version knows.
+pub(crate) const NEWEST: i32 = 1;
+
+const _: () = assert!(
+    NEWEST as usize == MIGRATIONS.len(),
+    "the newest schema is that of the last migration"
+);
+
+/// What keeps the record of migrations. It is there before the first one.
+const MIGRATIONS_TABLE: &str = include_str!("../sql/open/create_migrations.sql");
+const READ_SCHEMA: &str = include_str!("../sql/open/read_schema.sql");
+const READ_MIGRATIONS: &str = include_str!("../sql/open/read_migrations.sql");
+const RECORD_MIGRATION: &str = include_str!("../sql/open/record_migration.sql");
+const TRY_LOCK: &str = include_str!("../sql/open/try_migration_lock.sql");
+
+/// What a migration runs under, whatever a role or a database has set.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;SET LOCAL search_path=pg_catalog;\
+     SET LOCAL synchronous_commit=on;SET LOCAL standard_conforming_strings=on;SET LOCAL statement_timeout=0;\
+     SET LOCAL lock_timeout=0;SET LOCAL idle_in_transaction_session_timeout='1min'";
+
+/// How long another program's migration is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(120);
+/// How long it is until the lock is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// What is there.
+struct Present {
+    has_schema: bool,
+    /// How many migrations were applied.
+    applied: i32,
+}
+
+/// Brings the schema up to date, if it may.
+pub(crate) async fn migrate(
+    options: &PostgresOptions,
+    connection: &Connection,
+) -> Result<(), OpenError> {
+    if present(options, connection).await?.applied == NEWEST {
+        return Ok(());
+    }
+    if !options.migrate {
+        let found = present(options, connection).await?.applied;
+        let (schema, needed) = (options.schema.to_string(), NEWEST);
+        return Err(OpenError::OlderSchema {
+            schema,
+            found,
+            needed,
+        });
+    }
+    let all = async {
+        while !migrate_once(options, connection).await? {
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(LOCK_WAIT, all).await {
+        Ok(done) => done,
+        Err(_) => Err(OpenError::Locked {
+            schema: options.schema.to_string(),
+            waited: LOCK_WAIT,
+        }),
+    }
+}
+
+/// Applies the next migration if nobody else applies one now. Answers whether the schema is the newest.
+async fn migrate_once(
+    options: &PostgresOptions,
+    connection: &Connection,
+) -> Result<bool, OpenError> {
+    let driver = |error| opening(options, error);
+    connection.batch_execute(BEGIN).await.map_err(driver)?;
+    let applied = apply_next(options, connection).await;
+    let end = if applied.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    };
+    let ended = connection.batch_execute(end).await.map_err(driver);
+    let is_newest = applied?;
+    ended?;
+    Ok(is_newest)
+}
+
+/// As [`migrate_once`], within its transaction.
+async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Result<bool, OpenError> {
+    let driver = |error| opening(options, error);
+    let key = [(
+        &&*options.schema as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::TEXT,
+    )];
+    let row = connection
+        .query_typed_one(TRY_LOCK, &key)
+        .await
+        .map_err(driver)?;
+    if !row.try_get::<_, bool>(0).map_err(driver)? {
+        return Ok(false);
+    }
+    let present = present(options, connection).await?;
+    let Some(text) = usize::try_from(present.applied)
+        .ok()
+        .and_then(|next| MIGRATIONS.get(next))
+    else {
+        return Ok(true);
+    };
+    let number = present.applied.saturating_add(1);
+    if !present.has_schema {
+        let schema = format!("CREATE SCHEMA {}", quoted(&options.schema));
+        connection.batch_execute(&schema).await.map_err(driver)?;
+    }
+    if number == 1 {
+        let table = in_schema(MIGRATIONS_TABLE, &options.schema);
+        connection.batch_execute(&table).await.map_err(driver)?;
+    }
+    let migration = in_schema(text, &options.schema);
+    connection.batch_execute(&migration).await.map_err(driver)?;
+    let record = in_schema(RECORD_MIGRATION, &options.schema);
+    connection
+        .query_typed(&record, &[(&number, Type::INT4), (text, Type::TEXT)])
+        .await
+        .map_err(driver)?;
+    tracing::info!(schema = &*options.schema, number, "migrated");
+    Ok(number == NEWEST)
+}
+
+/// Looks what is there, and refuses what is not ours, newer, other than it should be, or out of reach.
+async fn present(options: &PostgresOptions, connection: &Connection) -> Result<Present, OpenError> {
+    let driver = |error: Error| opening(options, error);
+    let schema = || options.schema.to_string();
+    let row = connection
+        .query_typed_one(READ_SCHEMA, &[(&&*options.schema, Type::TEXT)])
+        .await
+        .map_err(driver)?;
+    let flag = |at: usize| row.try_get::<_, bool>(at).map_err(driver);
+    let has_schema = flag(0)?;
+    if !flag(2)? {
+        if flag(1)? {
+            return Err(OpenError::AnotherProgram { schema: schema() });
+        }
+        return Ok(Present {
+            has_schema,
+            applied: 0,
+        });
+    }
+    let out_of_reach: i64 = row.try_get(4).map_err(driver)?;
+    if !flag(3)? || out_of_reach > 0 {
+        let what = format!("on the schema {} or on its tables", quoted(&options.schema));
+        return Err(OpenError::NoRights {
+            user: options.user().to_owned(),
+            what,
+        });
+    }
+    let texts: Vec<&str> = MIGRATIONS.to_vec();
+    let row = connection
+        .query_typed_one(
+            &in_schema(READ_MIGRATIONS, &options.schema),
+            &[(&texts, Type::TEXT_ARRAY)],
+        )
+        .await
+        .map_err(driver)?;
+    let applied: i32 = row.try_get(0).map_err(driver)?;
+    let differs: Option<i32> = row.try_get(1).map_err(driver)?;
+    if applied > NEWEST {
+        return Err(OpenError::NewerSchema {
+            schema: schema(),
+            found: applied,
+            known: NEWEST,
+        });
+    }
+    match differs {
+        Some(number) => Err(OpenError::ChangedMigration {
+            schema: schema(),
+            number,
+        }),
+        None => Ok(Present {
+            has_schema,
+            applied,
+        }),
+    }
+}

@@ -1,0 +1,257 @@
+//! Connections: handing them out, and throwing away what failed.
+//!
+//! **Invariant:** a connection whose state is unknown is never handed out again.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use deadpool_postgres::{
+    ClientWrapper, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
+};
+use stent_core::StoreError;
+use tokio_postgres::{
+    Error, Row,
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+use crate::{OpenError, error, options::PostgresOptions, tls};
+
+/// The connections of one store.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    connections: deadpool_postgres::Pool,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// What each transaction sets before anything else.
+    settings: Arc<str>,
+    /// Whether statements are prepared once per connection. Ends for good when a pooler turns out not to keep track of them.
+    is_prepared: AtomicBool,
+    /// The types of parameters, by the text of the statement.
+    types: Mutex<HashMap<String, Arc<[Type]>>>,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.connections.status();
+        f.debug_struct("Pool")
+            .field("status", &status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// A pool that makes connections when they are asked for.
+    pub(crate) fn new(options: &PostgresOptions) -> Result<Self, OpenError> {
+        let mut config = options.config.clone();
+        let tls = tls::connector(options, &mut config)?;
+        let timeout = Some(options.connect_wait());
+        let recycling_method = RecyclingMethod::Fast;
+        let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method });
+        let connections = deadpool_postgres::Pool::builder(manager)
+            .max_size(options.pool_size.get())
+            .wait_timeout(timeout)
+            .create_timeout(timeout)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("a pool with timeouts has a runtime");
+        Ok(Self {
+            connections,
+            shared: Arc::new(Shared {
+                settings: "".into(),
+                is_prepared: AtomicBool::new(options.prepared),
+                types: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The same connections, whose transactions begin with these settings.
+    pub(crate) fn beginning_with(self, settings: Arc<str>) -> Self {
+        let is_prepared = AtomicBool::new(self.is_prepared());
+        let shared = Arc::new(Shared {
+            settings,
+            is_prepared,
+            types: Mutex::default(),
+        });
+        Self { shared, ..self }
+    }
+
+    /// Hands out a connection, at the latest when the timeout for connecting has passed.
+    pub(crate) async fn get(&self, operation: &str) -> Result<Connection, StoreError> {
+        let connection = self.get_raw().await;
+        connection.map_err(|error| error::no_connection(operation, error))
+    }
+
+    /// As [`get`](Self::get), while the store is opened.
+    pub(crate) async fn take_connection(
+        &self,
+        options: &PostgresOptions,
+    ) -> Result<Connection, OpenError> {
+        let connection = self.get_raw().await;
+        connection.map_err(|error| error::connecting(options, error))
+    }
+
+    async fn get_raw(&self) -> Result<Connection, PoolError> {
+        Ok(Connection {
+            object: Some(self.connections.get().await?),
+            shared: Arc::clone(&self.shared),
+            is_discarded: false,
+        })
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.shared.is_prepared.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection in use. It goes back to the pool when it is dropped, unless it was discarded or a panic drops it.
+pub(crate) struct Connection {
+    /// Taken when it is dropped, and not before.
+    object: Option<Object>,
+    shared: Arc<Shared>,
+    is_discarded: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Deref for Connection {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        self.object
+            .as_ref()
+            .expect("a connection has its object until it is dropped")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if (self.is_discarded || thread::panicking())
+            && let Some(object) = self.object.take()
+        {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// A statement that can be run on the connection that it was prepared on.
+#[derive(Clone)]
+pub(crate) enum Statement {
+    /// The server keeps it for the connection.
+    Kept(tokio_postgres::Statement),
+    /// It is sent as a whole each time, because a pooler would look for it at another server connection.
+    Sent { text: Arc<str>, types: Arc<[Type]> },
+}
+
+impl Connection {
+    /// Throws the connection away instead of handing it out again.
+    pub(crate) const fn discard(&mut self) {
+        self.is_discarded = true;
+    }
+
+    /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on.
+    pub(crate) async fn begin(&self, text: &str) -> Result<(), Error> {
+        self.batch_execute(&format!("{text};{}", self.shared.settings))
+            .await
+    }
+
+    /// A statement, prepared once per connection where that works.
+    pub(crate) async fn prepared(&self, text: &str) -> Result<Statement, Error> {
+        if self.shared.is_prepared.load(Ordering::Relaxed) {
+            let prepared = self.prepare_cached(text).await;
+            return prepared
+                .map(Statement::Kept)
+                .inspect_err(|error| self.look_at(error));
+        }
+        let types = match self.types(text) {
+            Some(types) => types,
+            None => self.learn(text).await?,
+        };
+        Ok(Statement::Sent {
+            text: text.into(),
+            types,
+        })
+    }
+
+    /// Runs a statement.
+    pub(crate) async fn run(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        match statement {
+            Statement::Kept(statement) => {
+                let rows = self.query(statement, parameters).await;
+                rows.inspect_err(|error| self.look_at(error))
+            }
+            Statement::Sent { text, types } => {
+                let typed: Vec<_> = parameters
+                    .iter()
+                    .copied()
+                    .zip(types.iter().cloned())
+                    .collect();
+                self.query_typed(text, &typed).await
+            }
+        }
+    }
+
+    fn types(&self, text: &str) -> Option<Arc<[Type]>> {
+        let types = self
+            .shared
+            .types
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        types.get(text).cloned()
+    }
+
+    /// Asks the server for the types of a statement's parameters, and leaves nothing behind.
+    ///
+    /// In a transaction of its own it may meet a name that another program left on the server's connection; another name is tried then.
+    async fn learn(&self, text: &str) -> Result<Arc<[Type]>, Error> {
+        const NAMES_TRIED: u32 = 50;
+        let mut left = NAMES_TRIED;
+        let statement = loop {
+            left = left.saturating_sub(1);
+            match self.prepare(text).await {
+                Err(error) if left > 0 && error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT) => {
+                }
+                prepared => break prepared?,
+            }
+        };
+        let types: Arc<[Type]> = statement.params().into();
+        let mut known = self
+            .shared
+            .types
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(text.to_owned(), Arc::clone(&types));
+        Ok(types)
+    }
+
+    /// Notices that a pooler hands prepared statements to other server connections.
+    fn look_at(&self, error: &Error) {
+        let is_lost = error.code().is_some_and(|code| {
+            *code == SqlState::INVALID_SQL_STATEMENT_NAME || *code == SqlState::DUPLICATE_PSTATEMENT
+        });
+        if is_lost && self.shared.is_prepared.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                "a pooler in transaction mode does not keep track of prepared statements; going on without them \
+                 (`prepared=false` in the URL, or PgBouncer 1.21 with `max_prepared_statements`)"
+            );
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What all transactions of one store share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use stent_core::{Clock, ExecutionId, ParentLink, Task, TaskId, Timestamp};
+
+use crate::{hints::Hub, lanes::Lanes, pool::Pool, statements::Statements};
+
+/// Places that are remembered, some 5 MB of them. Beyond them the memory begins anew.
+const PLACES_MAX: usize = 65_536;
+
+/// Where a task stands in its tree. That never changes, so what is remembered stays true.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) execution: ExecutionId,
+    pub(crate) parent: Option<ParentLink>,
+}
+
+impl From<&Task> for Place {
+    fn from(task: &Task) -> Self {
+        Self {
+            execution: task.execution,
+            parent: task.parent,
+        }
+    }
+}
+
+/// One store.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) pool: Pool,
+    pub(crate) statements: Statements,
+    /// Where it is `None` the database's clock counts.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) lanes: Lanes,
+    pub(crate) hub: Arc<Hub>,
+    places: Mutex<HashMap<TaskId, Place>>,
+    deadlocks_looked_for_at: Mutex<Option<Timestamp>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept under these locks is whole after each statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(pool: Pool, schema: &str, clock: Option<Arc<dyn Clock>>) -> Self {
+        Self {
+            pool,
+            statements: Statements::new(schema),
+            clock,
+            lanes: Lanes::default(),
+            hub: Arc::default(),
+            places: Mutex::default(),
+            deadlocks_looked_for_at: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_heard(&self) -> bool {
+        self.hub.is_heard()
+    }
+
+    /// The time of the injected clock, if there is one.
+    pub(crate) fn injected_now(&self) -> Option<i64> {
+        self.clock.as_ref().map(|clock| clock.now().as_micros())
+    }
+
+    /// Remembers where tasks stand.
+    pub(crate) fn remember(&self, tasks: impl Iterator<Item = (TaskId, Place)>) {
+        let mut places = lock(&self.places);
+        for (id, place) in tasks {
+            if places.len() >= PLACES_MAX {
+                places.clear();
+            }
+            places.insert(id, place);
+        }
+    }
+
+    /// Where tasks stand, as far as that is remembered.
+    pub(crate) fn places(&self, tasks: impl Iterator<Item = TaskId>) -> HashMap<TaskId, Place> {
+        let places = lock(&self.places);
+        tasks
+            .filter_map(|id| Some((id, *places.get(&id)?)))
+            .collect()
+    }
+
+    /// Forgets where tasks stand that have ended.
+    pub(crate) fn forget(&self, tasks: impl Iterator<Item = TaskId>) {
+        let mut places = lock(&self.places);
+        for id in tasks {
+            places.remove(&id);
+        }
+    }
+
+    pub(crate) fn deadlocks_looked_for_at(&self) -> Option<Timestamp> {
+        *lock(&self.deadlocks_looked_for_at)
+    }
+
+    pub(crate) fn set_deadlocks_looked_for_at(&self, now: Timestamp) {
+        *lock(&self.deadlocks_looked_for_at) = Some(now);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.hub.close();
+    }
+}

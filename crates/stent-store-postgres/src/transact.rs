@@ -1,0 +1,152 @@
+//! Running requests: each in a transaction of its own, anew when another transaction was in its way.
+//!
+//! **Invariant:** a transaction runs in a task that nobody drops, whatever becomes of its caller; and a connection whose call failed in a way that
+//! leaves its state unknown is thrown away.
+
+use std::sync::Arc;
+
+use stent_core::{FunctionName, Priority, QueueName, StoreError};
+use tokio_postgres::Row;
+
+use crate::{
+    fault::Fault,
+    lanes::LaneNames,
+    pipeline::{Call, Frame},
+    read::Look,
+    rows::Reading,
+    session::Session,
+    shared::Shared,
+    statements::Sql,
+    write::Verb,
+};
+
+/// How often a request is done anew before its caller is told to try again. Conflicts come from others that were faster, so each round
+/// lets at least one of them through.
+const ATTEMPTS_MAX: u32 = 20;
+
+impl Shared {
+    /// Does a request that changes something, to its end, even if the caller goes away.
+    pub(crate) async fn write<V: Verb>(self: &Arc<Self>, verb: V) -> Result<V::Answer, StoreError> {
+        let shared = Arc::clone(self);
+        let running = tokio::spawn(async move { shared.attempts(&verb).await });
+        match running.await {
+            Ok(answer) => answer,
+            Err(stopped) => Err(StoreError::OutcomeUnknown {
+                what: format!("`{}` was stopped with its runtime, or panicked", V::NAME),
+                source: Some(Box::new(stopped)),
+            }),
+        }
+    }
+
+    async fn attempts<V: Verb>(&self, verb: &V) -> Result<V::Answer, StoreError> {
+        let mut left = ATTEMPTS_MAX;
+        loop {
+            left = left.saturating_sub(1);
+            match self.attempt(verb).await {
+                Err(Failure::Conflict(_)) if left > 0 => {}
+                Err(Failure::Conflict(fault)) => return Err(fault.into_store_error(V::NAME)),
+                Err(Failure::Store(error)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+            }
+        }
+    }
+
+    async fn attempt<V: Verb>(&self, verb: &V) -> Result<V::Answer, Failure> {
+        let mut connection = self.pool.get(V::NAME).await.map_err(Failure::Store)?;
+        let mut session = Session::new(&connection, self);
+        let done = session.transact(verb).await;
+        let hints = session.take_hints();
+        drop(session);
+        let fault = match done {
+            Ok(answer) => {
+                self.hub.tell(&mut { hints });
+                return Ok(answer);
+            }
+            Err(fault) => fault,
+        };
+        // A connection that cannot even roll back is thrown away.
+        if !fault.leaves_connection() || connection.batch_execute("ROLLBACK").await.is_err() {
+            connection.discard();
+        }
+        Err(if fault.is_conflict() {
+            Failure::Conflict(fault)
+        } else {
+            Failure::Store(fault.into_store_error(V::NAME))
+        })
+    }
+
+    /// Begins to look at one instant of the database, and looks.
+    pub(crate) async fn read<L: Look>(self: &Arc<Self>, look: L) -> Result<L::Answer, StoreError> {
+        let shared = Arc::clone(self);
+        let running = tokio::spawn(async move {
+            let mut connection = shared.pool.get(L::NAME).await?;
+            let session = Session::new(&connection, &shared);
+            let looked = look.run(&session).await;
+            drop(session);
+            if connection.batch_execute("ROLLBACK").await.is_err() {
+                connection.discard();
+            }
+            looked.map_err(|fault| fault.into_store_error(L::NAME))
+        });
+        running.await.unwrap_or_else(|stopped| {
+            Err(StoreError::Retryable {
+                what: format!("`{}` was stopped with its runtime, or panicked", L::NAME),
+                source: Some(Box::new(stopped)),
+            })
+        })
+    }
+}
+
+/// Why an attempt failed.
+enum Failure {
+    /// Another transaction was in the way.
+    Conflict(Fault),
+    Store(StoreError),
+}
+
+impl Session<'_> {
+    async fn transact<V: Verb>(&mut self, verb: &V) -> Result<V::Answer, Fault> {
+        self.make_lanes(verb.lanes()).await?;
+        let answer = verb.run(self).await?;
+        self.finish().await?;
+        Ok(answer)
+    }
+
+    /// Makes the lanes that a request needs, before its transaction: they stay, whatever becomes of it.
+    async fn make_lanes(&self, wanted: Vec<LaneNames>) -> Result<(), Fault> {
+        let unknown = self.shared.lanes.unknown(wanted.into_iter());
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut columns: (Vec<String>, Vec<String>, Vec<i32>) = Default::default();
+        for (queue, function, priority) in unknown {
+            columns.0.push(queue.as_str().to_owned());
+            columns.1.push(function.as_str().to_owned());
+            columns.2.push(priority.0);
+        }
+        let calls = [Sql::InsertLanes, Sql::FindLanes].map(|sql| {
+            Call::new(sql)
+                .with(columns.0.clone())
+                .with(columns.1.clone())
+                .with(columns.2.clone())
+        });
+        let answers = self.pipeline(Frame::Alone, &calls).await?;
+        answers
+            .iter()
+            .flatten()
+            .try_for_each(|row| self.know_lane(row))
+    }
+
+    /// Knows a row of `lanes`.
+    pub(crate) fn know_lane(&self, row: &Row) -> Result<(), Fault> {
+        let row = Reading::new(row, "lanes");
+        let (queue, function): (&str, &str) = (row.get(1)?, row.get(2)?);
+        let names = (
+            QueueName::new(queue).map_err(|error| row.bad(error))?,
+            FunctionName::new(function).map_err(|error| row.bad(error))?,
+            Priority(row.get(3)?),
+        );
+        self.shared.lanes.add(row.get(0)?, names);
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! Looking after tasks whose lease ran out or whose deadline passed.
+//!
+//! **Invariant:** an execution that somebody else is at is left for the next time, so that nobody waits here.
+
+use std::collections::{BTreeSet, HashSet};
+
+use stent_core::{
+    ExecutionId, State, TaskId, cancel, defaults,
+    lease::{self, CrashLimit},
+    store::StolenTask,
+};
+
+use super::{commit::place_of, histories::Wanted, tasks::uuids, verb::Verb};
+use crate::{
+    fault::Fault,
+    pipeline::{Call, Frame},
+    rows::Reading,
+    session::Session,
+    shared::Place,
+    statements::Sql,
+};
+
+/// Takes over what ran out, then ends what is overdue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sweep {
+    pub(crate) crash_limit: CrashLimit,
+}
+
+#[async_trait::async_trait]
+impl Verb for Sweep {
+    type Answer = Vec<StolenTask>;
+    const NAME: &'static str = "claim";
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<Vec<StolenTask>, Fault> {
+        let (_, now) = session.pipeline_with_now(Frame::Begin, Vec::new()).await?;
+        session.now = now;
+        let limit = i64::from(defaults::SWEEP_BATCH);
+        let calls = [
+            Call::new(Sql::ListPassedLeases)
+                .with(now.as_micros())
+                .with(limit),
+            Call::new(Sql::ListPassedDeadlines)
+                .with(now.as_micros())
+                .with(limit),
+        ];
+        let mut answers = session.pipeline(Frame::Middle, &calls).await?.into_iter();
+        let leases = passed(answers.next().unwrap_or_default())?;
+        let deadlines = passed(answers.next().unwrap_or_default())?;
+        session.lock_free(leases.iter().chain(&deadlines)).await?;
+        let stolen = session.take_over(&leases, self.crash_limit).await?;
+        session.end_overdue(&deadlines).await?;
+        Ok(stolen)
+    }
+}
+
+fn passed(rows: Vec<tokio_postgres::Row>) -> Result<Vec<(TaskId, Place)>, Fault> {
+    rows.iter()
+        .map(|row| {
+            let row = Reading::new(row, "tasks");
+            Ok((row.task_id(0)?, place_of(&row)?))
+        })
+        .collect()
+}
+
+impl Session<'_> {
+    /// Locks those executions of some tasks that nobody is at, and reads the tasks, their callers and the calls.
+    async fn lock_free<'p>(
+        &mut self,
+        tasks: impl Iterator<Item = &'p (TaskId, Place)> + Clone,
+    ) -> Result<(), Fault> {
+        let executions: BTreeSet<ExecutionId> =
+            tasks.clone().map(|(_, place)| place.execution).collect();
+        let wanted = uuids(executions.iter().map(|execution| execution.root()));
+        let rows = self.query(Sql::LockFreeRoots, &[&wanted]).await?;
+        let locked: Result<HashSet<ExecutionId>, Fault> = rows
+            .iter()
+            .map(|row| Ok(Reading::new(row, "tasks").task_id(0)?.as_root()))
+            .collect();
+        self.locked = locked?;
+        let mut wanted = Wanted::default();
+        let mut all: BTreeSet<TaskId> = self.locked.iter().map(|one| one.root()).collect();
+        for (task, place) in tasks {
+            if self.locked.contains(&place.execution) {
+                all.insert(*task);
+                if let Some(parent) = &place.parent {
+                    all.insert(parent.task);
+                    wanted.entries.push((parent.task, parent.position));
+                }
+            }
+        }
+        let all: Vec<TaskId> = all.into_iter().collect();
+        self.find_all(&all).await?;
+        self.read_histories(wanted).await
+    }
+
+    /// Takes tasks from holders whose lease ran out.
+    async fn take_over(
+        &mut self,
+        passed: &[(TaskId, Place)],
+        crash_limit: CrashLimit,
+    ) -> Result<Vec<StolenTask>, Fault> {
+        let mut stolen = Vec::new();
+        for (id, place) in passed {
+            // What an earlier one's end led to may have changed this one.
+            let Some(task) = self.swept(*id, place) else {
+                continue;
+            };
+            let State::Running { holder, .. } = &task.state else {
+                continue;
+            };
+            let from = holder.clone();
+            if let Ok(transition) = lease::ran_out(task, crash_limit, self.now) {
+                stolen.push(StolenTask {
+                    task: *id,
+                    from,
+                    crashes: transition.task.crashes.total,
+                });
+                self.apply(transition).await?;
+            }
+        }
+        Ok(stolen)
+    }
+
+    /// Ends tasks that nobody runs and whose deadline passed.
+    async fn end_overdue(&mut self, passed: &[(TaskId, Place)]) -> Result<(), Fault> {
+        for (id, place) in passed {
+            if let Some(task) = self.swept(*id, place)
+                && let Ok(transition) = cancel::deadline_passed(task, self.now)
+            {
+                self.apply(transition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A task as it is now, if its execution is locked.
+    fn swept(&self, id: TaskId, place: &Place) -> Option<stent_core::Task> {
+        if self.locked.contains(&place.execution) {
+            self.tasks.get(id).cloned()
+        } else {
+            None
+        }
+    }
+}
