@@ -18,7 +18,7 @@ fn a_url_is_read_as_libpq_reads_it() {
     assert_eq!(&*options.schema, "a b");
     assert_eq!(options.pool_size.get(), 9);
     assert_eq!(options.statement_timeout, Duration::from_secs(5));
-    assert_eq!(options.server().0, "::1:6543,db2:6543");
+    assert_eq!(options.server().0, "::1:6543,db2:5432");
 }
 
 #[test]
