@@ -82,6 +82,7 @@ macro_rules! __for_each_case {
                 an_outcome_is_kept_with_its_task
                 an_outcome_is_recorded_once
                 a_commit_sent_twice_does_no_second_thing
+                a_commit_sent_twice_is_answered_twice
                 an_end_sent_twice_is_known
                 a_commit_that_comes_late_changes_nothing
                 a_commit_that_skips_one_is_refused

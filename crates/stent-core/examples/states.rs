@@ -271,12 +271,8 @@ impl CommitView for OneWait {
         Ok(None)
     }
 
-    fn held_by_line(
-        &mut self,
-        _: TaskId,
-        _: &FunctionName,
-    ) -> std::result::Result<u32, Infallible> {
-        Ok(0)
+    fn task(&mut self, _: TaskId) -> std::result::Result<Option<Task>, Infallible> {
+        Ok(None)
     }
 
     fn unreceived_signal(

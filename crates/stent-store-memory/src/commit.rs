@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use stent_core::{
     CallPosition, EntryHead, ExecutionId, FunctionName, HistoryEntry, Operation, SignalId,
-    SignalName, TaskId, Transition, cancel,
+    SignalName, Task, TaskId, Transition, cancel,
     commit::{Applied, Change, CommitRefused, CommitView, Plan, TaskCommit, plan},
     history::Resolved,
     limit::Slots,
@@ -167,11 +167,8 @@ impl CommitView for View<'_> {
         Ok(self.0.slots(function))
     }
 
-    fn held_by_line(&mut self, task: TaskId, function: &FunctionName) -> Result<u32, Infallible> {
-        let above = |row: &&_| parent_of(self.0, row);
-        let line = std::iter::successors(self.0.row(task), above);
-        let held = line.filter(|row| row.task.holds_slot && row.task.function == *function);
-        Ok(u32::try_from(held.count()).unwrap_or(u32::MAX))
+    fn task(&mut self, task: TaskId) -> Result<Option<Task>, Infallible> {
+        Ok(self.0.row(task).map(|row| row.task.clone()))
     }
 
     fn unreceived_signal(
@@ -182,8 +179,4 @@ impl CommitView for View<'_> {
     ) -> Result<Option<SignalId>, Infallible> {
         Ok(self.0.signals.unreceived(execution, name, skip))
     }
-}
-
-fn parent_of<'t>(tables: &'t Tables, row: &crate::tables::Row) -> Option<&'t crate::tables::Row> {
-    tables.row(row.task.parent?.task)
 }

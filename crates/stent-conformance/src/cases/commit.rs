@@ -2,7 +2,7 @@
 
 use stent_core::{
     CallPosition, FailureKind, Ordinal, Outcome, State, StateKind, StoreError, TaskId,
-    commit::{Assumed, ChildRequest, CommitRefused, HistoryWrite, Place, Then},
+    commit::{Applied, Assumed, ChildRequest, CommitRefused, HistoryWrite, Place, Then},
     defaults,
     store::CommitRequest,
 };
@@ -10,8 +10,8 @@ use stent_core::{
 use crate::{
     world::{Held, World, lease_terms},
     writes::{
-        at_most, call, done, failed, failure, new_id, new_mark, payload, seconds, step, step_at,
-        task, value, waits,
+        at_most, call, done, failed, failure, new_id, new_mark, payload, seconds, sleep, step,
+        step_at, task, value, waits,
     },
 };
 
@@ -65,6 +65,32 @@ pub(crate) async fn a_commit_sent_twice_does_no_second_thing(world: World) {
     assert!(again.repeated && again.still_held);
     assert_eq!(again.deliveries, Ordinal(1));
     assert_eq!(world.visible().await, before);
+}
+
+pub(crate) async fn a_commit_sent_twice_is_answered_twice(world: World) {
+    let mut parent = world.start(task("f")).await;
+    let writes = vec![
+        step(1, "s", value("1")),
+        start_now(2, "child"),
+        sleep(3, seconds(1)),
+        call(4, task("elsewhere")),
+    ];
+    let commit = parent.next(writes, Then::Continue);
+    let first = world.commit_one(commit.clone()).await.result;
+    let again = world.commit_one(commit.clone()).await.result;
+    let first = first.expect("it was applied");
+    assert_eq!((first.started.len(), first.wakes.len()), (1, 1));
+    let known = Applied {
+        repeated: true,
+        ..first.clone()
+    };
+    assert_eq!(again, Ok(known));
+
+    let mut child = Held::new((*first.started[0].task).clone());
+    world.complete(&mut child).await;
+    let later = world.commit_one(commit).await.result;
+    let later = later.expect("it had been applied");
+    assert_eq!(later.started, Vec::new(), "the child has ended");
 }
 
 pub(crate) async fn an_end_sent_twice_is_known(world: World) {

@@ -174,11 +174,11 @@ pub trait CommitView {
     /// When they cannot be looked up.
     fn slots(&mut self, function: &FunctionName) -> Result<Option<Slots>, Self::Error>;
 
-    /// How many slots of a function are held by a task itself and those above it.
+    /// Another task of the same execution: one above this task, or a child of it.
     ///
     /// # Errors
-    /// When they cannot be looked up.
-    fn held_by_line(&mut self, task: TaskId, function: &FunctionName) -> Result<u32, Self::Error>;
+    /// When it cannot be looked up.
+    fn task(&mut self, task: TaskId) -> Result<Option<Task>, Self::Error>;
 
     /// The oldest signals of a name that an execution has not received, `skip` of them left out.
     ///
@@ -251,7 +251,7 @@ pub enum Change {
 /// The answer to a commit that was applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Whether it had been applied before: then the rest says only what is known without looking further, and no child was started.
+    /// Whether it had been applied before. The rest is answered as it stands now; children that were started and have moved on are left out.
     pub repeated: bool,
     /// Whether the holder still holds its lease.
     pub still_held: bool,
@@ -314,8 +314,17 @@ pub fn plan<V: CommitView>(
     view: &mut V,
     now: Timestamp,
 ) -> Result<Result<Plan, CommitRefused>, V::Error> {
-    if let Some(answer) = known_or_refused(&task, &commit) {
-        return Ok(answer);
+    if let Some(refused) = refusal(&task, &commit) {
+        return Ok(Err(refused));
+    }
+    if is_repeated(&task, &commit) {
+        let applied = repeated(&task, &commit, view)?;
+        return Ok(Ok(Plan {
+            task,
+            changes: Vec::new(),
+            effects: Vec::new(),
+            applied,
+        }));
     }
     for assumed in &commit.assumes {
         let entry = view.entry(task.id, assumed.position)?;
@@ -336,35 +345,94 @@ pub fn plan<V: CommitView>(
     writer.finish(commit.then, view, now).map(Ok)
 }
 
-/// Answers a commit that is known already or may not be applied.
-fn known_or_refused(task: &Task, commit: &TaskCommit) -> Option<Result<Plan, CommitRefused>> {
+/// Whether this very commit was the last one that was applied.
+fn is_repeated(task: &Task, commit: &TaskCommit) -> bool {
+    commit.number == task.commits && commit.number > 0
+}
+
+/// Why a commit may not be applied.
+fn refusal(task: &Task, commit: &TaskCommit) -> Option<CommitRefused> {
     if task.fence != commit.fence {
-        return Some(Err(CommitRefused::LeaseLost));
+        return Some(CommitRefused::LeaseLost);
     }
-    if commit.number == task.commits && commit.number > 0 {
-        let applied = Applied {
-            repeated: true,
-            still_held: lease::check(task, commit.fence).is_ok(),
-            deliveries: task.deliveries,
-            ended: Some(task.state.kind()).filter(|state| state.is_terminal()),
-            ..Applied::default()
-        };
-        return Some(Ok(Plan {
-            task: task.clone(),
-            changes: Vec::new(),
-            effects: Vec::new(),
-            applied,
-        }));
+    if is_repeated(task, commit) {
+        return None;
     }
     if lease::check(task, commit.fence).is_err() {
-        return Some(Err(CommitRefused::LeaseLost));
+        return Some(CommitRefused::LeaseLost);
     }
     if commit.number != task.commits.saturating_add(1) {
-        return Some(Err(CommitRefused::OutOfOrder {
+        return Some(CommitRefused::OutOfOrder {
             number: commit.number,
             applied: task.commits,
-        }));
+        });
     }
     let goes_on = matches!(commit.then, Then::Continue);
-    (task.cancel_requested && goes_on).then_some(Err(CommitRefused::CancelRequested))
+    (task.cancel_requested && goes_on).then_some(CommitRefused::CancelRequested)
+}
+
+/// What the holder is told of a commit whose first answer it may not have heard: what that said, as far as it still holds.
+fn repeated<V: CommitView>(
+    task: &Task,
+    commit: &TaskCommit,
+    view: &mut V,
+) -> Result<Applied, V::Error> {
+    let mut applied = Applied {
+        repeated: true,
+        still_held: lease::check(task, commit.fence).is_ok(),
+        deliveries: task.deliveries,
+        ended: Some(task.state.kind()).filter(|state| state.is_terminal()),
+        ..Applied::default()
+    };
+    if !applied.still_held {
+        return Ok(applied);
+    }
+    for write in &commit.writes {
+        match write {
+            HistoryWrite::Begin {
+                position, child, ..
+            } => {
+                if let Some(at) = view.entry(task.id, *position)?.and_then(|e| e.wake_at) {
+                    applied.wakes.push((*position, at));
+                }
+                if let Some(child) = child
+                    && let Some(terms) = &child.start
+                    && let Some(child) = view.task(child.task.id)?
+                    && child.fence.mark == terms.mark
+                    && child.commits == 0
+                    && lease::check(&child, child.fence).is_ok()
+                {
+                    let task = Box::new(child);
+                    applied.started.push(StartedChild { task });
+                }
+            }
+            HistoryWrite::Record { position, .. } | HistoryWrite::Resolve { position, .. } => {
+                let resolved = view.entry(task.id, *position)?.and_then(|e| e.resolved);
+                if let Some(ordinal) = resolved.and_then(|resolved| resolved.ordinal) {
+                    applied.recorded.push((*position, ordinal));
+                }
+            }
+            HistoryWrite::Abandon { .. } => {}
+        }
+    }
+    Ok(applied)
+}
+
+/// How many slots of a function are held by a task itself and those above it.
+fn held_by_line<V: CommitView>(
+    task: &Task,
+    function: &FunctionName,
+    view: &mut V,
+) -> Result<u32, V::Error> {
+    let holds = |task: &Task| u32::from(task.holds_slot && task.function == *function);
+    let mut held = holds(task);
+    let mut above = task.parent;
+    while let Some(link) = above {
+        let Some(task) = view.task(link.task)? else {
+            break;
+        };
+        held = held.saturating_add(holds(&task));
+        above = task.parent;
+    }
+    Ok(held)
 }

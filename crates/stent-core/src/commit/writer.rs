@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Applied, Change, ChildRequest, CommitRefused, CommitView, HistoryWrite, Place, Plan,
-    StartedChild, Then,
+    StartedChild, Then, held_by_line,
 };
 use crate::{
     CallKey, CallPosition, Effect, Failure, FailureKind, FunctionName, Hint, Operation, Ordinal,
@@ -242,7 +242,7 @@ impl Writer {
         let function = child.task.function.clone();
         let slots = view.slots(&function)?;
         if let Some(slots) = &slots {
-            let held = view.held_by_line(self.task.id, &function)?;
+            let held = held_by_line(&self.task, &function, view)?;
             if is_deadlock(slots, held) {
                 let failure = deadlock(&function, slots, held);
                 self.task.deliveries = self.task.deliveries.next();

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
     CallPosition, EntryHead, ExecutionId, FunctionName, HistoryEntry, Ordinal, Outcome, SignalId,
-    SignalName, TaskId, Timestamp, Transition, cancel,
+    SignalName, Task, TaskId, Timestamp, Transition, cancel,
     commit::{Applied, Change, CommitRefused, CommitView, Plan, TaskCommit, plan},
     encoding::StoredOperation,
     limit::Slots,
@@ -271,19 +271,8 @@ impl CommitView for View<'_, '_> {
         self.session.slots(function)
     }
 
-    fn held_by_line(&mut self, task: TaskId, function: &FunctionName) -> Result<u32, Fault> {
-        let mut held: u32 = 0;
-        let mut next = Some(task);
-        while let Some(id) = next {
-            let Some(stored) = self.session.find(id)? else {
-                break;
-            };
-            if stored.task.holds_slot && stored.task.function == *function {
-                held = held.saturating_add(1);
-            }
-            next = stored.task.parent.map(|parent| parent.task);
-        }
-        Ok(held)
+    fn task(&mut self, task: TaskId) -> Result<Option<Task>, Fault> {
+        Ok(self.session.find(task)?.map(|stored| stored.task))
     }
 
     fn unreceived_signal(

@@ -140,15 +140,8 @@ impl CommitView for View<'_> {
         Ok(self.0.slots(function))
     }
 
-    fn held_by_line(&mut self, task: TaskId, function: &FunctionName) -> Result<u32, Infallible> {
-        let mut held = 0;
-        let mut line = self.0.rows.get(&task);
-        while let Some(row) = line {
-            held += u32::from(row.task.holds_slot && row.task.function == *function);
-            let parent = row.task.parent;
-            line = parent.and_then(|parent| self.0.rows.get(&parent.task));
-        }
-        Ok(held)
+    fn task(&mut self, task: TaskId) -> Result<Option<Task>, Infallible> {
+        Ok(self.0.task(task))
     }
 
     fn unreceived_signal(

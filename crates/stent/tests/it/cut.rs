@@ -18,6 +18,8 @@ pub(crate) enum Cut {
     Never,
     Before(u32),
     After(u32),
+    /// Not cut: the n-th commit is applied, and its answer lost.
+    Unheard(u32),
 }
 
 #[derive(Debug)]
@@ -80,7 +82,7 @@ impl CutStore {
     pub(crate) fn is_cut(&self) -> bool {
         let commits = self.commits.load(Ordering::SeqCst);
         match self.cut {
-            Cut::Never => false,
+            Cut::Never | Cut::Unheard(_) => false,
             Cut::Before(n) | Cut::After(n) => commits >= n,
         }
     }
@@ -124,11 +126,16 @@ impl Store for CutStore {
         self.committing.fetch_sub(1, Ordering::SeqCst);
         match self.cut {
             Cut::Before(n) if n == number => Err(gone()),
-            Cut::After(n) if n == number => {
+            Cut::After(n) | Cut::Unheard(n) if n == number => {
                 self.store.commit(request).await?;
-                Err(gone())
+                Err(StoreError::OutcomeUnknown {
+                    what: "the connection was cut".to_owned(),
+                    source: None,
+                })
             }
-            Cut::Never | Cut::Before(_) | Cut::After(_) => self.store.commit(request).await,
+            Cut::Never | Cut::Before(_) | Cut::After(_) | Cut::Unheard(_) => {
+                self.store.commit(request).await
+            }
         }
     }
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {

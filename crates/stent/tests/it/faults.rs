@@ -15,6 +15,8 @@ use crate::{
     support::{World, eventually},
 };
 
+const SECOND: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 struct Log {
     started: AtomicU32,
@@ -71,7 +73,7 @@ async fn worker(world: &World, store: &Arc<CutStore>, log: &Arc<Log>) -> Worker 
         .worker()
         .clock(Arc::clone(&world.clock) as _)
         .renew_on_own_thread(false)
-        .register(functions![works, near])
+        .register(functions![works, near, calls_and_sleeps])
         .state(Arc::clone(log))
         .start()
         .await
@@ -217,6 +219,27 @@ async fn batches_gather_while_a_commit_is_on_its_way_and_go_besides_once_they_ar
 
         assert_eq!(store.committed_at_once(), at_once, "with {tasks} tasks");
     }
+}
+
+#[durable]
+async fn calls_and_sleeps() -> stent::Result<u32> {
+    let (started, ()) = tokio::try_join!(works(Duration::ZERO), stent::sleep(SECOND))?;
+    Ok(started)
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_and_sleeps_of_a_commit_whose_answer_was_lost_wait_for_no_lease() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Unheard(1));
+    let log = Arc::new(Log::default());
+    let parent = world.stent.dispatch(calls_and_sleeps()).await.unwrap();
+
+    let worker = worker(&world, &store, &log).await;
+    assert_eq!(parent.result().await.unwrap(), 1);
+
+    assert_eq!(log.started(), 1);
+    assert!(world.elapsed() < 3 * SECOND, "{:?}", world.elapsed());
+    assert_eq!(worker.stats().store_failures, 1);
 }
 
 #[durable]
