@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use stent_core::{
-    CallPosition, EntryHead, ExecutionId, FunctionName, Operation, SignalId, SignalName, TaskId,
-    Transition, cancel,
+    CallPosition, EntryHead, ExecutionId, FunctionName, Operation, SignalId, SignalName, Task,
+    TaskId, Transition, cancel,
     commit::{
         Applied, Change, CommitRefused, CommitView, HistoryWrite, Plan, TaskCommit, Then, plan,
     },
@@ -371,22 +371,12 @@ impl CommitView for View<'_, '_> {
         }
     }
 
-    fn held_by_line(&mut self, task: TaskId, function: &FunctionName) -> Result<u32, Missing> {
-        let mut held: u32 = 0;
-        let mut next = Some(task);
-        while let Some(id) = next {
-            if !self.0.tasks.is_known(id) {
-                return Err(Missing::Task(id));
-            }
-            let Some(task) = self.0.tasks.get(id) else {
-                break;
-            };
-            if task.holds_slot && task.function == *function {
-                held = held.saturating_add(1);
-            }
-            next = task.parent.map(|parent| parent.task);
+    fn task(&mut self, task: TaskId) -> Result<Option<Task>, Missing> {
+        if self.0.tasks.is_known(task) {
+            Ok(self.0.tasks.get(task).cloned())
+        } else {
+            Err(Missing::Task(task))
         }
-        Ok(held)
     }
 
     fn unreceived_signal(
