@@ -29,6 +29,7 @@ const LAYERS: &[Layer] = &[
     layer("stent-core", &[]),
     layer("stent-store-memory", &["stent-core"]),
     layer("stent-store-sqlite", &["stent-core"]),
+    layer("stent-store-postgres", &["stent-core"]),
     layer("stent-conformance", &["stent-core", "stent-store-memory"]),
     layer("stent-client", &["stent-core"]),
     layer("stent-macros", &[]),
@@ -52,8 +53,12 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// Programs that are not published, with what they may depend on; `xtask` starts programs and links none of ours.
-const PROGRAMS: &[Layer] = &[layer("stent-benches", &["stent"]), layer("xtask", &[])];
+/// What is not published, with what it may depend on; `xtask` starts programs and links none of what users get.
+const PROGRAMS: &[Layer] = &[
+    layer("stent-test-postgres", &[]),
+    layer("stent-benches", &["stent", "stent-test-postgres"]),
+    layer("xtask", &["stent-test-postgres"]),
+];
 
 const MAP: &str = "docs/architecture.md";
 

@@ -1,6 +1,6 @@
 //! Chores of this repository: `cargo xtask help` lists them.
 //!
-//! It starts programs and links none of the workspace's crates, so it is built in seconds. Each chore prints the commands that it runs, so that
+//! It starts programs and links none of the workspace's crates but the one that starts PostgreSQL, so it is built in seconds. Each chore prints the commands that it runs, so that
 //! a person can run them one by one.
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -14,6 +14,7 @@ mod layers;
 mod lint;
 mod metadata;
 mod migrations;
+mod pg;
 mod proofs;
 mod run;
 mod sizes;
@@ -49,6 +50,9 @@ enum Chore {
     Examples,
     /// Measure, beside the limit of the database in the same run
     Bench(bench::Options),
+    /// Work with a throwaway PostgreSQL server
+    #[command(subcommand)]
+    Pg(pg::Verb),
     /// Do all that CI does: test, lint, docs --check, examples
     Ci,
 }
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Chore::Docs(options) => docs::run(&options),
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Pg(verb) => pg::run(&verb),
         Chore::Ci => ci::run(),
     };
     match done {

@@ -29,9 +29,21 @@ pub(crate) enum Failed {
         what: String,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no PostgreSQL to work with.
+    #[error("{}", describe(.0))]
+    Postgres(stent_test_postgres::Error),
     /// Parts of a chore failed; each has said why.
     #[error("{}", .0.join(", "))]
     Parts(Vec<&'static str>),
+}
+
+/// An error with its causes.
+fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 pub(crate) type Done<T = ()> = Result<T, Failed>;

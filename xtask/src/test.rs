@@ -2,7 +2,12 @@
 
 use clap::Args;
 
-use crate::run::{Done, Parts, cargo, show};
+use stent_test_postgres::URL_VARIABLE;
+
+use crate::{
+    pg,
+    run::{Done, Parts, cargo, show},
+};
 
 /// What to test, and for how long.
 #[derive(Args, Default)]
@@ -25,6 +30,9 @@ pub(crate) fn run(options: &Options) -> Done {
         test.env("PROPTEST_CASES", LONG_CASES);
     }
     test.args(&options.filter);
+    // Held until all is done: it ends with this value.
+    let (url, _cluster) = pg::for_tests()?;
+    test.env(URL_VARIABLE, url);
     let mut parts = Parts::default();
     parts.run("tests", || show(test));
     parts.done()
