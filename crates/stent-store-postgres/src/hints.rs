@@ -40,11 +40,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// Whether anyone listens.
-    pub(crate) fn is_heard(&self) -> bool {
-        !lock(&self.listeners).is_empty()
-    }
-
     /// Listens from now on.
     pub(crate) fn listen(self: &Arc<Self>) -> Listening {
         let listener = Arc::new(Listener::default());

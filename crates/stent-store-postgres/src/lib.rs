@@ -8,16 +8,19 @@
 //! | `listen` | hints from other processes, and to them |
 //! | `error`, `fault` | what a failure of PostgreSQL means |
 //! | `statements`, `rows`, `lanes` | the SQL texts; rows and model, back and forth |
+//! | `combine` | small requests that share a transaction |
 //! | `transact`, `session`, `pipeline` | a transaction, what it knows and changes; statements that are sent together |
 //! | `write`, `read` | what the store does, verb by verb |
 //!
 //! **Invariant:** a promise never depends on a setting that others made: each transaction begins with those that matter, and a server that
 //! cannot keep a promise is refused when the store is opened.
 
+mod combine;
 mod error;
 mod fault;
 mod hints;
 mod lanes;
+mod listen;
 mod migrate;
 mod open;
 mod options;

@@ -39,7 +39,6 @@ pub(crate) struct Session<'s> {
     /// Whether the request was done by statements that need no commit.
     pub(crate) is_finished: bool,
     hints: Vec<Hint>,
-    heard: bool,
 }
 
 impl<'s> Session<'s> {
@@ -56,7 +55,6 @@ impl<'s> Session<'s> {
             children: HashMap::new(),
             is_finished: false,
             hints: Vec::new(),
-            heard: shared.is_heard(),
         }
     }
 
@@ -106,10 +104,8 @@ impl<'s> Session<'s> {
     }
 
     /// Notes something to be told once the transaction is committed.
-    pub(crate) fn hint(&mut self, hint: impl FnOnce() -> Hint) {
-        if self.heard {
-            self.hints.push(hint());
-        }
+    pub(crate) fn hint(&mut self, hint: Hint) {
+        self.hints.push(hint);
     }
 
     /// What is to be told.

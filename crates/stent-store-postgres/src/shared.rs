@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use stent_core::{Clock, ExecutionId, ParentLink, Task, TaskId, Timestamp};
+use stent_core::{Clock, ExecutionId, Hint, ParentLink, Task, TaskId, Timestamp};
 
-use crate::{hints::Hub, lanes::Lanes, pool::Pool, statements::Statements};
+use crate::{
+    hints::Hub, lanes::Lanes, listen::Wires, options::PostgresOptions, pool::Pool,
+    statements::Statements,
+};
 
 /// Places that are remembered, some 5 MB of them. Beyond them the memory begins anew.
 const PLACES_MAX: usize = 65_536;
@@ -37,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) lanes: Lanes,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) dispatches: Queue<DispatchRequest>,
+    pub(crate) signals: Queue<SignalRequest>,
+    /// To and from other processes.
+    pub(crate) wires: Wires,
     places: Mutex<HashMap<TaskId, Place>>,
     deadlocks_looked_for_at: Mutex<Option<Timestamp>>,
 }
@@ -47,20 +54,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(pool: Pool, schema: &str, clock: Option<Arc<dyn Clock>>) -> Self {
+    pub(crate) fn new(pool: Pool, options: PostgresOptions) -> Self {
+        let hub = Arc::default();
         Self {
+            wires: Wires::new(&options, &pool, &hub),
             pool,
-            statements: Statements::new(schema),
-            clock,
+            statements: Statements::new(&options.schema),
+            clock: options.clock,
             lanes: Lanes::default(),
-            hub: Arc::default(),
+            hub,
             places: Mutex::default(),
             deadlocks_looked_for_at: Mutex::default(),
         }
     }
 
-    pub(crate) fn is_heard(&self) -> bool {
-        self.hub.is_heard()
+    /// Tells those who listen, in this process and in others, what was committed.
+    pub(crate) fn tell(&self, mut hints: Vec<Hint>) {
+        self.wires.tell(&hints);
+        self.hub.tell(&mut hints);
     }
 
     /// The time of the injected clock, if there is one.

@@ -46,7 +46,7 @@ impl PostgresStore {
 
     pub(crate) async fn open_with(options: PostgresOptions) -> Result<Self, OpenError> {
         let pool = open::open(&options).await?;
-        let shared = Shared::new(pool, &options.schema, options.clock);
+        let shared = Shared::new(pool, options);
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -71,7 +71,7 @@ impl Store for PostgresStore {
         if let Some(execution) = executions.find(|one| has_too_many(one.tags.len())) {
             return Err(fault::too_many_tags(execution));
         }
-        self.shared.write(request).await
+        self.shared.write_together(request).await
     }
 
     async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
@@ -122,7 +122,7 @@ impl Store for PostgresStore {
 
     async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
         bounded("signal", request.signals.len())?;
-        self.shared.write(request).await
+        self.shared.write_together(request).await
     }
 
     async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
@@ -170,6 +170,8 @@ impl Store for PostgresStore {
     }
 
     fn hints(&self) -> HintStream {
-        Box::pin(self.shared.hub.listen())
+        let hints = self.shared.hub.listen();
+        self.shared.wires.listen();
+        Box::pin(hints)
     }
 }

@@ -38,7 +38,8 @@ impl Shared {
         }
     }
 
-    async fn attempts<V: Verb>(&self, verb: &V) -> Result<V::Answer, StoreError> {
+    /// Does a request, anew as long as others are in its way. Only within a task that nobody drops.
+    pub(crate) async fn attempts<V: Verb>(&self, verb: &V) -> Result<V::Answer, StoreError> {
         let mut left = ATTEMPTS_MAX;
         loop {
             left = left.saturating_sub(1);
@@ -59,7 +60,7 @@ impl Shared {
         drop(session);
         let fault = match done {
             Ok(answer) => {
-                self.hub.tell(&mut { hints });
+                self.tell(hints);
                 return Ok(answer);
             }
             Err(fault) => fault,

@@ -72,7 +72,7 @@ impl Session<'_> {
         for (task, input) in &roots {
             // Of an id that was given twice the first made one.
             if made.remove(&task.id) {
-                self.hint(|| Hint::due(task));
+                self.hint(Hint::due(task));
                 answers.push(Dispatched::Created(task.execution));
                 let text = input.as_str().to_owned();
                 existing.insert(task.id, (task.execution, text));
@@ -111,7 +111,7 @@ impl Session<'_> {
                 by_key.insert(key, known);
             }
             answers.push(Dispatched::Created(task.execution));
-            self.hint(|| Hint::due(&task));
+            self.hint(Hint::due(&task));
             roots.push((task, input));
             labels.push(execution);
         }

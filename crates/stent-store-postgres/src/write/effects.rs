@@ -50,7 +50,7 @@ impl Session<'_> {
                     list.extend(children.into_iter().rev().map(Next::Cancel));
                 }
                 Next::Follow(task, _, Effect::DropSignalWaits) => self.mailboxes.drop_waits(task),
-                Next::Follow(_, _, Effect::Hint(hint)) => self.hint(|| hint),
+                Next::Follow(_, _, Effect::Hint(hint)) => self.hint(hint),
             }
         }
         Ok(delivered)

@@ -213,7 +213,7 @@ impl Session<'_> {
             }
         }
         // A limit that was raised or unset may let waiting tasks start.
-        self.hint(|| Hint::SlotFreed {
+        self.hint(Hint::SlotFreed {
             function: function.clone(),
         });
         Ok(())
