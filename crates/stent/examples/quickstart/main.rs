@@ -34,7 +34,10 @@ use std::{
 use clap::Parser;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
-use stent::{prelude::*, store::SqliteOptions};
+use stent::{
+    prelude::*,
+    store::{SqliteOptions, lease::LeaseDuration},
+};
 
 use crate::{
     files::{Listing, Own, Problem},
@@ -61,8 +64,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
     /// How long the work of a killed process waits before another one takes it over
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = humantime::parse_duration)]
-    lease: Duration,
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = lease)]
+    lease: LeaseDuration,
+}
+
+/// A lease that a worker takes: it is checked before anything is dispatched, for what is dispatched is not forgotten.
+fn lease(text: &str) -> Result<LeaseDuration, Box<dyn Error + Send + Sync>> {
+    Ok(LeaseDuration::new(humantime::parse_duration(text)?)?)
 }
 
 /// What is indexed, and where the report goes.
@@ -119,7 +127,8 @@ async fn index_folder(
     };
     let starts = [request.by, *start];
     stent::step("write-report", || async move {
-        index.write(&request.report, &starts)
+        let written = index.write(&request.report, &starts);
+        written.map_err(|error| at("write", &request.report, error))
     })
     .await
 }
@@ -127,7 +136,7 @@ async fn index_folder(
 /// Lists a folder on a thread that may block.
 #[durable(blocking)]
 fn list_files(folder: PathBuf, own: Own) -> stent::Result<Listing> {
-    let listing = files::list(&folder, &own).map_err(|error| at(&folder, error))?;
+    let listing = files::list(&folder, &own).map_err(|error| at("read", &folder, error))?;
     match listing.files.len() {
         0..=FILES_MAX => Ok(listing),
         files => Err(stent::fatal(format!(
@@ -160,8 +169,8 @@ fn may_pass(error: &io::Error) -> bool {
     )
 }
 
-fn at(path: &Path, error: io::Error) -> stent::Error {
-    stent::Error::other(format!("cannot read `{}`: {error}", path.display()))
+fn at(what: &str, path: &Path, error: io::Error) -> stent::Error {
+    stent::Error::other(format!("cannot {what} `{}`: {error}", path.display()))
 }
 
 /// Why a file is not in the index: what its function said, without who called it.
@@ -196,7 +205,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Makes an index, or goes on with the one that is not finished. `None` when Ctrl-C came first.
+/// Makes an index, or goes on with the one that is not finished. `None` when it was asked to end first.
 async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>, Box<dyn Error>> {
     let places = state::Places::find(&options)?;
     let start = Start::now();
@@ -216,7 +225,7 @@ async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>
         .state(Arc::clone(screen))
         .state(Arc::new(start))
         .name(format!("process {}", start.process))
-        .lease_duration(options.lease)
+        .lease_duration(options.lease.get())
         // A lease that runs out is no event that anyone is told of; somebody waits for it in front of a screen.
         .poll_interval(Duration::from_millis(200))
         // Killing it is what it is for: no number of crashes makes a dead letter.
@@ -228,11 +237,29 @@ async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>
     let result = tokio::select! {
         biased;
         result = execution.result() => Some(result?),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
+        asked = asked_to_end() => asked.map(|()| None)?,
     };
     // Leases are given back, so that the next start goes on at once.
     worker.drain().await?;
-    Ok(result)
+    result.map(|summary| places.deliver(summary)).transpose()
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+#[cfg(unix)]
+async fn asked_to_end() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_end() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 fn print_summary(screen: &Screen, summary: &Summary) {

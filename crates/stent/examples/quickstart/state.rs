@@ -15,7 +15,11 @@ use stent::{
     store::{Operation, State},
 };
 
-use crate::{Options, index_folder, measure_file, report::Start, screen::Screen};
+use crate::{
+    Options, index_folder, measure_file,
+    report::{Start, Summary},
+    screen::Screen,
+};
 
 /// Where things are.
 #[derive(Debug)]
@@ -26,38 +30,74 @@ pub(crate) struct Places {
     pub(crate) database: PathBuf,
     /// The report.
     pub(crate) report: PathBuf,
+    /// Whether this start was told where the report goes.
+    is_report_given: bool,
 }
 
 impl Places {
-    /// Finds them, and makes the folders that the database and the report need.
+    /// Finds them, and makes the folders that the database and the report need. That the report can be written is tried here, and not found out
+    /// when all the work is done.
     ///
     /// # Errors
-    /// When there is no such folder, or one cannot be made.
+    /// When there is no such folder, one cannot be made, or the report could not be written.
     pub(crate) fn find(options: &Options) -> Result<Self, Box<dyn Error>> {
         let folder = fs::canonicalize(&options.folder)
             .and_then(|folder| fs::read_dir(&folder).map(|_| folder))
-            .map_err(|error| format!("cannot index `{}`: {error}", options.folder.display()))?;
+            .map_err(|error| cannot("index", &options.folder, &error))?;
         let home = home_of(&folder);
-        let place = |given: &Option<PathBuf>, default: &str| -> io::Result<PathBuf> {
-            let path = given
-                .as_ref()
-                .map_or_else(|| Ok(home.join(default)), absolute)?;
+        let place = |given: &Option<PathBuf>, default: &str| -> Result<PathBuf, String> {
+            let path = match given {
+                Some(given) => absolute(given).map_err(|error| cannot("find", given, &error))?,
+                None => home.join(default),
+            };
             if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
+                fs::create_dir_all(parent).map_err(|error| cannot("make", parent, &error))?;
             }
             Ok(path)
         };
+        let report = place(&options.report, "report.md")?;
+        try_to_write(&report).map_err(|error| cannot("write", &report, &error))?;
         Ok(Self {
             database: place(&options.database, "index.db")?,
-            report: place(&options.report, "report.md")?,
+            report,
+            is_report_given: options.report.is_some(),
             folder,
         })
+    }
+
+    /// Copies the report to where this start was told to put it: one that goes on with an index finds that its report goes elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub(crate) fn deliver(&self, summary: Summary) -> Result<Summary, Box<dyn Error>> {
+        if !self.is_report_given || summary.report == self.report {
+            return Ok(summary);
+        }
+        fs::copy(&summary.report, &self.report)
+            .map_err(|error| cannot("write", &self.report, &error))?;
+        let report = self.report.clone();
+        Ok(Summary { report, ..summary })
     }
 
     /// What the indexes of this folder are found by, should several folders share a database.
     fn tag(&self) -> String {
         format!("folder-{}", digest(&self.folder))
     }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {what} `{}`: {error}", path.display())
+}
+
+/// Makes a file beside the report, as writing it does, and takes it away. The name is this process's, so that nobody else's is taken away.
+fn try_to_write(report: &Path) -> io::Result<()> {
+    if report.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let mut beside = report.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    fs::write(&beside, "")?;
+    fs::remove_file(&beside)
 }
 
 /// A folder of the user's for the state of one indexed folder.

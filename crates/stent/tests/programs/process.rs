@@ -88,14 +88,14 @@ impl Running {
         self.process.wait().unwrap();
     }
 
-    /// Asks it to end, as Ctrl-C does.
+    /// Asks it to end: SIGINT is Ctrl-C.
     #[cfg(unix)]
-    pub(crate) fn interrupt(&self) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let process = i32::try_from(self.process.id())
             .ok()
             .and_then(rustix::process::Pid::from_raw)
             .unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+        rustix::process::kill_process(process, signal).unwrap();
     }
 
     /// Waits until it has ended.

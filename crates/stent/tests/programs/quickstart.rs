@@ -197,6 +197,17 @@ fn what_was_done_before_a_restart_is_not_done_again_and_the_report_says_so() {
 #[test]
 #[cfg(unix)]
 fn an_interrupted_index_gives_its_leases_back_and_the_next_start_goes_on_at_once() {
+    gives_its_leases_back_on(rustix::process::Signal::INT);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_index_that_is_told_to_terminate_gives_its_leases_back_too() {
+    gives_its_leases_back_on(rustix::process::Signal::TERM);
+}
+
+#[cfg(unix)]
+fn gives_its_leases_back_on(signal: rustix::process::Signal) {
     let job = Job::new();
     for number in 0..200 {
         job.write(&format!("{number}"), [b'x'; 400_000]);
@@ -206,7 +217,7 @@ fn an_interrupted_index_gives_its_leases_back_and_the_next_start_goes_on_at_once
         .line()
         .is_some_and(|line| !line.contains("files are done"))
     {}
-    running.interrupt();
+    running.signal(signal);
     let Ended {
         status,
         output,
@@ -217,6 +228,84 @@ fn an_interrupted_index_gives_its_leases_back_and_the_next_start_goes_on_at_once
     let output = job.start().wait().success();
     assert!(!output.contains("waiting"), "{output}");
     assert_eq!(job.report().hashes().len(), 200);
+}
+
+#[test]
+fn a_lease_that_is_refused_dispatches_nothing() {
+    let job = Job::new();
+    let mut command = example("quickstart");
+    let database = job.home.path().join("index.db");
+    command.arg(job.folder()).arg("--database").arg(&database);
+    command.args(["--lease", "1ms"]);
+    let Ended { status, errors, .. } = Running::start(command).wait();
+    assert_eq!(status.code(), Some(2), "{errors}");
+    assert!(errors.contains("1ms") && errors.contains("10"), "{errors}");
+    assert!(!database.exists());
+}
+
+#[test]
+fn a_start_that_goes_on_puts_the_report_where_it_was_told() {
+    let job = Job::new();
+    for number in 0..40 {
+        job.write(&format!("{number}"), [b'x'; 100_000]);
+    }
+    let mut running = job.start();
+    while running
+        .line()
+        .is_some_and(|line| !line.contains("files are done"))
+    {}
+    running.kill();
+    let elsewhere = job.home.path().join("elsewhere.md");
+    let mut command = example("quickstart");
+    command
+        .arg(job.folder())
+        .arg("--database")
+        .arg(job.home.path().join("index.db"))
+        .arg("--report")
+        .arg(&elsewhere);
+    let output = Running::start(command).wait().success();
+    assert!(output.contains("going on"), "{output}");
+    assert!(output.contains("report: ") && output.contains("elsewhere.md"));
+    assert_eq!(fs::read_to_string(elsewhere).unwrap(), job.report().0);
+}
+
+#[test]
+fn folders_that_cannot_be_made_are_named() {
+    let job = Job::new();
+    let file = job.home.path().join("file");
+    fs::write(&file, "").unwrap();
+    let good = job.home.path().join("good");
+    let bad = file.join("below").join("it");
+    for (database, report) in [(&bad, &good), (&good, &bad)] {
+        let mut command = example("quickstart");
+        command.arg(job.folder()).arg("--database").arg(database);
+        command.arg("--report").arg(report);
+        let Ended { status, errors, .. } = Running::start(command).wait();
+        assert_eq!(status.code(), Some(1));
+        let below = file.join("below").display().to_string();
+        assert!(
+            errors.contains("cannot make") && errors.contains(&below),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_anything_is_hashed() {
+    let job = Job::new();
+    let report = job.home.path().join("report.md");
+    fs::create_dir(&report).unwrap();
+    let Ended {
+        status,
+        output,
+        errors,
+    } = job.start().wait();
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""), "{errors}");
+    assert!(
+        errors.contains("cannot write") && errors.contains("report.md"),
+        "{errors}"
+    );
+    assert!(!job.home.path().join("index.db").exists());
 }
 
 #[test]
