@@ -135,3 +135,6 @@ pub(crate) fn in_schema(sql: &str, schema: &str) -> String {
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
+
+#[cfg(test)]
+mod tests;

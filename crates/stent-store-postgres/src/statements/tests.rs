@@ -1,0 +1,198 @@
+use std::{collections::BTreeSet, fs, path::Path};
+
+use stent_test_postgres::Database;
+
+use super::*;
+
+const SCHEMA: &str = "CREATE SCHEMA stent;";
+const TABLES: &str = include_str!("../../migrations/0001_initial.sql");
+const FILL: &str = include_str!("fill.sql");
+
+fn empty() -> Database {
+    let database = stent_test_postgres::database().expect("a database for tests");
+    database.sql(&format!("{SCHEMA}{TABLES}")).unwrap();
+    database
+}
+
+/// Statements that are no plans but the frame of all others.
+fn is_frame(sql: Sql) -> bool {
+    matches!(sql, Sql::Begin | Sql::BeginRead)
+}
+
+/// Statements of requests that change nothing.
+fn is_read(sql: Sql) -> bool {
+    matches!(
+        sql,
+        Sql::CountTasks
+            | Sql::ListDeadLetters
+            | Sql::ListExecutions
+            | Sql::ListExecutionsById
+            | Sql::ListExecutionsByKey
+            | Sql::ListExecutionsByTag
+            | Sql::ListTasks
+            | Sql::ListTasksById
+            | Sql::ListTasksOfExecution
+            | Sql::ListWorkers
+            | Sql::ReadDeliveries
+            | Sql::ReadHistories
+    )
+}
+
+/// The plans of all statements, each as it is when parameters are not looked at.
+fn plans(database: &Database) -> Vec<(Sql, String)> {
+    const MARK: &str = "plan of ";
+    let mut script = String::new();
+    for sql in Sql::ALL.iter().copied().filter(|sql| !is_frame(*sql)) {
+        let begin = if is_read(sql) {
+            Sql::BeginRead
+        } else {
+            Sql::Begin
+        };
+        let text = sql.text();
+        let parameters = (1..).take_while(|number| text.contains(&format!("${number}")));
+        let nulls = vec!["NULL"; parameters.count()].join(", ");
+        let arguments = if nulls.is_empty() {
+            nulls
+        } else {
+            format!("({nulls})")
+        };
+        script.push_str(&format!(
+            "{};\nSELECT '{MARK}{sql:?}';\nPREPARE one AS {text};\nEXPLAIN (COSTS OFF) EXECUTE one{arguments};\nDEALLOCATE one;\nROLLBACK;\n",
+            begin.text()
+        ));
+    }
+    let answer = database.sql(&script).expect("every statement prepares");
+    let plans: Vec<&str> = answer.split(MARK).skip(1).collect();
+    let listed = Sql::ALL.iter().copied().filter(|sql| !is_frame(*sql));
+    listed
+        .zip(plans)
+        .map(|(sql, plan)| {
+            assert!(plan.starts_with(&format!("{sql:?}")), "{sql:?}: {plan}");
+            (sql, plan.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_is_listed_and_begins_with_what_it_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
+    let files: BTreeSet<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let listed: BTreeSet<String> = Sql::ALL.iter().map(|sql| sql.text().to_owned()).collect();
+    assert_eq!(files, listed);
+    assert_eq!(listed.len(), Sql::ALL.len());
+    assert!(listed.iter().all(|text| text.starts_with("-- ")));
+}
+
+/// Whether a sort is of what a request names, and not of what waits: its own elements, the history of one task, a mailbox.
+fn sorts_little(sql: Sql) -> bool {
+    matches!(
+        sql,
+        Sql::CountTasks
+            | Sql::InsertKeys
+            | Sql::ListEntries
+            | Sql::ListExecutionsById
+            | Sql::ListExecutionsByKey
+            | Sql::ListLiveChildren
+            | Sql::ListMembers
+            | Sql::ListTasksById
+            | Sql::ListUnreceived
+            | Sql::ListWaits
+            | Sql::LockFreeRoots
+            | Sql::LockFunctions
+            | Sql::LockTasks
+            | Sql::ReadDeliveries
+            | Sql::ReadHistories
+    )
+}
+
+/// Whether one of the large tables is read as a whole.
+fn reads_a_whole_table(plan: &str) -> bool {
+    let large = [
+        "tasks",
+        "history",
+        "signals",
+        "signal_waits",
+        "tags",
+        "idempotency_keys",
+    ];
+    plan.lines().any(|line| {
+        line.contains("Seq Scan")
+            && large
+                .iter()
+                .any(|table| line.contains(&format!("on {table}")))
+            || line.contains("Hash Join")
+            || line.contains("Merge Join")
+    })
+}
+
+#[test]
+fn no_statement_reads_a_whole_table_or_sorts_a_backlog() {
+    let database = empty();
+    let look = |when: &str| {
+        for (sql, plan) in plans(&database) {
+            assert!(!reads_a_whole_table(&plan), "{when}: {plan}");
+            let sorts = plan.contains("Sort") && !sorts_little(sql);
+            assert!(!sorts, "{when}: {plan}");
+        }
+    };
+    look("empty");
+    database.sql(FILL).unwrap();
+    look("large, and never analysed");
+    database.sql("ANALYZE").unwrap();
+    look("large");
+}
+
+#[test]
+fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_take() {
+    let through: [(Sql, &[&str]); 11] = [
+        (
+            Sql::ClaimDue,
+            &["Limit", "LockRows", "using tasks_due", "lane = ask.lane"],
+        ),
+        (
+            Sql::DueLanes,
+            &[
+                "using tasks_due",
+                "using tasks_leased",
+                "using tasks_deadline",
+            ],
+        ),
+        (
+            Sql::ListPassedLeases,
+            &["using tasks_leased", "lease_expires_at <= $1"],
+        ),
+        (
+            Sql::ListPassedDeadlines,
+            &["using tasks_deadline", "deadline_at <= $1"],
+        ),
+        (
+            Sql::ListExpired,
+            &["using tasks_ended", "using tasks_execution"],
+        ),
+        (Sql::CountSlots, &["tasks_slot"]),
+        (Sql::LockTasks, &["tasks_pkey"]),
+        (Sql::SaveClaims, &["using tasks_pkey"]),
+        (Sql::SaveTasks, &["using tasks_pkey"]),
+        (Sql::ListUnreceived, &["using signals_unreceived"]),
+        (Sql::ReadDeliveries, &["history_ordinal"]),
+    ];
+    let database = empty();
+    let look = |when: &str| {
+        let plans = plans(&database);
+        for (sql, parts) in through {
+            let (_, plan) = plans.iter().find(|(of, _)| *of == sql).unwrap();
+            for part in parts {
+                assert!(plan.contains(part), "{when}: no `{part}` in {plan}");
+            }
+        }
+    };
+    database.sql(FILL).unwrap();
+    look("large, and never analysed");
+    database.sql("ANALYZE").unwrap();
+    look("large");
+}
