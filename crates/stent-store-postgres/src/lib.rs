@@ -41,3 +41,8 @@ pub use crate::{
     options::{PostgresOptions, SslMode, UnknownSslMode},
     store::PostgresStore,
 };
+
+/// The code of the guide is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/postgres.md")]
+struct Guide;

@@ -55,6 +55,8 @@ pub(crate) enum Frame {
     Middle,
     /// It commits the transaction. Where a statement before fails, the database rolls back instead.
     Commit,
+    /// It is the whole transaction.
+    Whole,
     /// Each statement is a transaction of its own, and nobody minds if it was done or not.
     Alone,
 }
@@ -72,20 +74,21 @@ impl Session<'_> {
         }
         let mut answers: Vec<Answer<'_>> = Vec::with_capacity(calls.len() + 1);
         match frame {
-            Frame::Begin => answers.push(self.begin(Sql::Begin)),
+            Frame::Begin | Frame::Whole => answers.push(self.begin(Sql::Begin)),
             Frame::BeginRead => answers.push(self.begin(Sql::BeginRead)),
             Frame::Middle | Frame::Commit | Frame::Alone => {}
         }
         for (call, statement) in calls.iter().zip(&statements) {
             answers.push(Box::pin(self.answer(call, statement)));
         }
-        if frame == Frame::Commit {
+        if matches!(frame, Frame::Commit | Frame::Whole) {
             answers.push(self.commit());
         }
         let mut answers = settled(frame, in_order(answers).await)?;
         match frame {
             Frame::Begin | Frame::BeginRead => drop(answers.remove(0)),
             Frame::Commit => drop(answers.pop()),
+            Frame::Whole => drop((answers.remove(0), answers.pop())),
             Frame::Middle | Frame::Alone => {}
         }
         Ok(answers)
@@ -142,7 +145,7 @@ async fn in_order(mut waiting: Vec<Answer<'_>>) -> Vec<Result<Vec<Row>, Fault>> 
 /// The answers, or the first failure, with what it says about a commit that was sent with the rest.
 fn settled(frame: Frame, answers: Vec<Result<Vec<Row>, Fault>>) -> Result<Vec<Vec<Row>>, Fault> {
     let commits_at = match frame {
-        Frame::Commit => answers.len().checked_sub(1),
+        Frame::Commit | Frame::Whole => answers.len().checked_sub(1),
         Frame::Begin | Frame::BeginRead | Frame::Middle | Frame::Alone => None,
     };
     let mut settled = Vec::with_capacity(answers.len());

@@ -5,10 +5,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use stent_core::{Clock, ExecutionId, Hint, ParentLink, Task, TaskId, Timestamp};
+use stent_core::{
+    Clock, ExecutionId, Hint, ParentLink, Task, TaskId, Timestamp,
+    store::{DispatchRequest, SignalRequest},
+};
 
 use crate::{
-    hints::Hub, lanes::Lanes, listen::Wires, options::PostgresOptions, pool::Pool,
+    combine::Queue, hints::Hub, lanes::Lanes, listen::Wires, options::PostgresOptions, pool::Pool,
     statements::Statements,
 };
 
@@ -63,6 +66,8 @@ impl Shared {
             clock: options.clock,
             lanes: Lanes::default(),
             hub,
+            dispatches: Queue::default(),
+            signals: Queue::default(),
             places: Mutex::default(),
             deadlocks_looked_for_at: Mutex::default(),
         }

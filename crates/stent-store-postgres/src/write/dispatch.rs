@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use stent_core::{
     ExecutionId, FunctionName, Hint, IdempotencyKey, NewExecution, Payload, Task, TaskId,
-    Timestamp,
+    Timestamp, When,
     store::{DispatchAnswer, DispatchRequest, Dispatched},
     time::micros,
 };
@@ -47,20 +47,32 @@ impl Verb for DispatchRequest {
 }
 
 impl Session<'_> {
-    /// Makes executions without keys and tags: one statement, which is committed with the same round trip.
+    /// Makes executions without keys and tags, by one statement. Where nothing depends on knowing the time before, that is one round trip.
     async fn dispatch_bare(
         &mut self,
         executions: &[NewExecution],
     ) -> Result<Vec<Dispatched>, Fault> {
-        let (_, now) = self.pipeline_with_now(Frame::Begin, Vec::new()).await?;
-        let roots: Vec<(Task, Payload)> = executions
-            .iter()
-            .map(|execution| execution.root.clone().into_root(now))
-            .collect();
+        let at = |now: Timestamp| -> Vec<(Task, Payload)> {
+            let roots = executions.iter().map(|one| one.root.clone());
+            roots.map(|root| root.into_root(now)).collect()
+        };
+        let is_relative = self.shared.clock.is_none() && executions.iter().all(is_relative);
+        let (frame, now) = if is_relative {
+            (Frame::Whole, None)
+        } else {
+            let (_, now) = self.pipeline_with_now(Frame::Begin, Vec::new()).await?;
+            (Frame::Commit, Some(now))
+        };
+        // Instants that are the rule's for the beginning of time are spans from the database's own present.
+        let mut roots = at(now.unwrap_or(Timestamp::MIN));
         let call = self.insert_roots(&roots, now)?;
-        let answers = self.pipeline(Frame::Commit, &[call]).await?;
+        let answers = self.pipeline(frame, &[call]).await?;
         self.is_finished = true;
-        let mut made = ids(answers.into_iter().flatten())?;
+        let rows: Vec<_> = answers.into_iter().flatten().collect();
+        if let (None, Some(row)) = (now, rows.first()) {
+            roots = at(Reading::new(row, "tasks").time(1)?);
+        }
+        let mut made = ids(rows.into_iter())?;
         let others = roots.iter().map(|(task, _)| task.id);
         let others: Vec<TaskId> = if made.len() == roots.len() {
             Vec::new()
@@ -145,7 +157,7 @@ impl Session<'_> {
                 .with(keys.0)
                 .with(keys.1)
                 .with(keys.2),
-            self.insert_roots(roots, now)?,
+            self.insert_roots(roots, Some(now))?,
             Call::new(Sql::InsertTags).with(tags.0).with(tags.1),
         ];
         let answers = self.pipeline(Frame::Middle, &calls).await?;
@@ -156,7 +168,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn insert_roots(&self, roots: &[(Task, Payload)], now: Timestamp) -> Result<Call, Fault> {
+    fn insert_roots(
+        &self,
+        roots: &[(Task, Payload)],
+        now: Option<Timestamp>,
+    ) -> Result<Call, Fault> {
         let tasks = || roots.iter().map(|(task, _)| task);
         let lanes: Result<Vec<i32>, Fault> = tasks().map(|task| self.lane_number(task)).collect();
         let deadline = |task: &Task| task.deadline.map(Timestamp::as_micros);
@@ -176,7 +192,8 @@ impl Session<'_> {
             )
             .with(tasks().map(deadline).collect::<Vec<_>>())
             .with(inputs.collect::<Vec<_>>())
-            .with(now.as_micros()))
+            .with(now.map(Timestamp::as_micros))
+            .with(Timestamp::MAX.as_micros()))
     }
 
     /// What exists under ids.
@@ -225,6 +242,15 @@ impl Session<'_> {
         }
         Ok(existing)
     }
+}
+
+/// Whether all its instants are spans from the present: then the rule for one instant holds for each other, moved by as much.
+fn is_relative(execution: &NewExecution) -> bool {
+    let instants = [Some(execution.root.due), execution.root.deadline];
+    instants
+        .iter()
+        .flatten()
+        .all(|when| matches!(when, When::Now | When::After(_)))
 }
 
 fn answer((execution, text): &Existing, input: &Payload) -> Dispatched {
