@@ -3,8 +3,52 @@
 use std::time::Duration;
 
 use stent::store::{SqliteOptions, defaults};
+use stent_conformance::CASES;
 
 const REFERENCE: &str = include_str!("../../../../docs/reference.md");
+
+const STORES: &str = include_str!("../../../../docs/write-your-own-store.md");
+
+/// The example that it quotes.
+const QUOTED: [&str; 3] = [
+    include_str!("../../examples/custom_store/commit.rs"),
+    include_str!("../../examples/custom_store/effects.rs"),
+    // How a store is used.
+    "let stent = Stent::new(Arc::new(store));",
+];
+
+/// Its lines without what they are indented by.
+fn trimmed(code: &str) -> String {
+    code.lines().flat_map(|line| [line.trim(), "\n"]).collect()
+}
+
+#[test]
+fn the_page_about_stores_quotes_the_example_as_it_is() {
+    let quotes = STORES.split("```rust,ignore\n").skip(1);
+    let quotes: Vec<_> = quotes.filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(quotes.len(), QUOTED.len());
+    for quote in quotes {
+        let is_quoted = |source: &&str| trimmed(source).contains(&trimmed(quote));
+        assert!(QUOTED.iter().any(|source| is_quoted(&source)), "{quote}");
+    }
+}
+
+#[test]
+fn the_page_about_stores_names_cases_that_exist_and_all_their_modules() {
+    let (_, mistakes) = STORES.split_once("## Common mistakes").unwrap();
+    let mut named = mistakes.split('`').filter_map(|text| text.split_once("::"));
+    let exists = |(module, name): (&str, &str)| {
+        // A type has no cases; a module does.
+        let mut cases = CASES.iter();
+        module.starts_with(char::is_uppercase)
+            || cases.any(|case| case.module == module && case.name == name)
+    };
+    assert_eq!(named.find(|case| !exists(*case)), None);
+    for case in CASES {
+        let command = format!("`cargo test {}::`", case.module);
+        assert!(STORES.contains(&command), "{command}");
+    }
+}
 
 /// The rows of a section's last table, each as its cells.
 fn rows(section: &str) -> Vec<Vec<&'static str>> {
