@@ -282,6 +282,7 @@ macro_rules! __for_each_case {
                 a_failure_that_no_attempt_can_mend_is_final
                 an_attempt_that_timed_out_is_retried_and_ends_as_timed_out
                 a_task_that_made_calls_is_retried_only_if_it_says_so
+                random_values_are_no_calls_and_a_further_attempt_has_them_again
                 no_attempt_begins_after_the_deadline
                 a_crash_is_no_attempt
                 a_failure_that_is_recorded_twice_counts_once

@@ -202,6 +202,18 @@ pub(crate) fn step_at(position: u32, name: &str, outcome: Outcome, place: Place)
     }
 }
 
+/// A random value, answered on the spot.
+pub(crate) fn random(position: u32, drawn: &str) -> HistoryWrite {
+    HistoryWrite::Record {
+        position: CallPosition(position),
+        key: None,
+        operation: Operation::Random,
+        after: Ordinal::NONE,
+        outcome: value(drawn),
+        place: Place::None,
+    }
+}
+
 /// The end of a wait by time.
 pub(crate) fn fired(position: u32) -> HistoryWrite {
     HistoryWrite::Resolve {

@@ -86,6 +86,19 @@ impl Operation {
         }
     }
 
+    /// Whether it is a durable call: what a further attempt might do once more. `now` and random values are not; they stay as they are.
+    #[must_use]
+    pub const fn is_call(&self) -> bool {
+        match self {
+            Self::Child { .. }
+            | Self::Step { .. }
+            | Self::Sleep { .. }
+            | Self::SleepUntil { .. }
+            | Self::Signal { .. } => true,
+            Self::Now | Self::Random => false,
+        }
+    }
+
     /// When the wait ends that begins now, if the operation is one that ends by time.
     #[must_use]
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {

@@ -106,11 +106,11 @@ impl RetryPolicy {
 
     /// The delay after a number of failed attempts (1 or more), for a random number from 0 up to 1.
     ///
-    /// Never longer than the longest delay and its jitter, whatever the numbers.
+    /// Never longer than the longest delay and its jitter, whatever the numbers; a first delay that is longer holds for all.
     #[must_use]
     pub fn delay(&self, failed_attempts: u32, random: f64) -> Duration {
         let exponent = i32::try_from(failed_attempts.saturating_sub(1)).unwrap_or(i32::MAX);
-        let longest = self.max_delay.as_secs_f64();
+        let longest = self.max_delay.max(self.initial_delay).as_secs_f64();
         let grown = self.initial_delay.as_secs_f64() * self.backoff.powi(exponent);
         // `min` also answers for infinity; zero times infinity is no number and means zero.
         let delay = if grown.is_nan() {
@@ -143,19 +143,19 @@ pub enum AfterFailure {
 /// Decides what follows a failed attempt of a task.
 ///
 /// A function that made durable calls is retried only if it states a policy itself: its children had their attempts already, and attempts must
-/// not multiply down a tree. No attempt begins after the deadline.
+/// not multiply down a tree. What [`crate::Operation::is_call`] counts as a call. No attempt begins after the deadline.
 #[must_use]
 pub fn after_failure(
     policy: &RetryPolicy,
     task: &Task,
-    made_operations: bool,
+    made_calls: bool,
     failure: &Failure,
     now: Timestamp,
     random: f64,
 ) -> AfterFailure {
     if !failure.kind().may_be_retried()
         || task.attempt() >= policy.max_attempts
-        || (made_operations && !policy.explicit)
+        || (made_calls && !policy.explicit)
     {
         return AfterFailure::GiveUp;
     }
@@ -179,12 +179,13 @@ mod tests {
             failed in any::<u32>(), random in any::<f64>(),
         ) {
             let longest = Duration::from_millis(longest / 4_000);
+            let first = Duration::from_millis(initial / 4_000);
             let policy = RetryPolicy::stated()
-                .initial_delay(Duration::from_millis(initial / 4_000))
+                .initial_delay(first)
                 .max_delay(longest)
                 .backoff(factor).unwrap()
                 .jitter(jitter).unwrap();
-            let most = longest.as_secs_f64() * (1.0 + jitter) * 1.000_001 + 1e-6;
+            let most = longest.max(first).as_secs_f64() * (1.0 + jitter) * 1.000_001 + 1e-6;
             prop_assert!(policy.delay(failed, random).as_secs_f64() <= most);
         }
 
@@ -194,6 +195,15 @@ mod tests {
             let expected = Duration::from_secs(1 << (failed - 1)).min(Duration::from_secs(60));
             prop_assert_eq!(policy.delay(failed, 0.9), expected);
         }
+    }
+
+    #[test]
+    fn a_first_delay_above_the_longest_is_kept() {
+        let first = Duration::from_secs(300);
+        let policy = RetryPolicy::stated().initial_delay(first);
+        let policy = policy.jitter(0.0).unwrap();
+        assert_eq!(policy.delay(1, 0.5), first);
+        assert_eq!(policy.delay(2, 0.5), first);
     }
 
     #[test]

@@ -42,7 +42,8 @@ use syn::parse_macro_input;
 /// | `name = "…"` | the stored name | the function's |
 /// | `blocking` | a `fn` that blocks or computes: it runs on a thread of its own | |
 ///
-/// Durations are texts such as `"500ms"`, `"30s"` or `"1h 30m"`. A function without `retry(..)` is retried only if it made no durable call.
+/// Durations are texts such as `"500ms"`, `"30s"` or `"1h 30m"`. A function without `retry(..)` is retried only if it made no durable call; `now`,
+/// `random` and `uuid` are none.
 ///
 /// ```
 /// use stent::{Call, durable};

@@ -8,8 +8,8 @@ use stent_core::{
 use crate::{
     world::World,
     writes::{
-        asked_after, attempt_failed, call, failed, failure, seconds, sleep, step, task, value,
-        wait_for, waits,
+        asked_after, attempt_failed, call, failed, failure, random, seconds, sleep, step, task,
+        value, wait_for, waits,
     },
 };
 
@@ -86,6 +86,23 @@ pub(crate) async fn a_task_that_made_calls_is_retried_only_if_it_says_so(world: 
         world.write(&mut claimed, writes, then).await;
         assert_eq!(world.state(claimed.id()).await, state);
     }
+}
+
+pub(crate) async fn random_values_are_no_calls_and_a_further_attempt_has_them_again(world: World) {
+    let mut claimed = world.start(task("f")).await;
+    let then = Then::Fail {
+        failure: failure("it broke"),
+        policy: RetryPolicy::default(),
+        random: 0,
+    };
+    world
+        .write(&mut claimed, vec![random(0, "7")], Then::Continue)
+        .await;
+    world.write(&mut claimed, vec![random(1, "8")], then).await;
+    world.advance(2);
+    let again = world.claim_one("f").await;
+    let drawn = again.history.iter().map(|entry| entry.outcome.clone());
+    assert!(drawn.eq([Some(value("7")), Some(value("8"))]));
 }
 
 pub(crate) async fn no_attempt_begins_after_the_deadline(world: World) {

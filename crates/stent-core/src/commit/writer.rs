@@ -391,8 +391,9 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Plan, V::Error> {
         let random = f64::from(random) / f64::from(u32::MAX);
-        let made_operations = self.task.operations > 0;
-        let decision = after_failure(policy, &self.task, made_operations, &failure, now, random);
+        let entries = self.entries_now(view)?;
+        let made_calls = entries.iter().any(|entry| entry.operation.is_call());
+        let decision = after_failure(policy, &self.task, made_calls, &failure, now, random);
         let AfterFailure::Retry { delay } = decision else {
             let timed_out = matches!(failure.kind(), FailureKind::Timeout | FailureKind::Deadline);
             let outcome = if timed_out {
@@ -402,9 +403,7 @@ impl Writer {
             };
             return Ok(self.end(outcome, now));
         };
-        if made_operations {
-            self.forget_failed_end(view)?;
-        }
+        self.forget_failed_end(&entries);
         let run_at = now.saturating_add(delay);
         self.task.failed_attempts = self.task.failed_attempts.saturating_add(1);
         self.free_slot();
@@ -414,9 +413,13 @@ impl Writer {
         Ok(self.done())
     }
 
-    /// Removes from the history what a further attempt does anew, including what this very commit added.
-    fn forget_failed_end<V: CommitView>(&mut self, view: &mut V) -> Result<(), V::Error> {
-        let mut entries = view.entries(self.task.id)?;
+    /// The task's history, including what this very commit adds.
+    fn entries_now<V: CommitView>(&self, view: &mut V) -> Result<Vec<EntryHead>, V::Error> {
+        let mut entries = if self.has_history {
+            view.entries(self.task.id)?
+        } else {
+            Vec::new()
+        };
         for change in &self.changes {
             match change {
                 Change::AddEntry(entry) => entries.push(entry.head.clone()),
@@ -435,11 +438,15 @@ impl Writer {
                 Change::AddChild { .. } | Change::Abandon { .. } | Change::RemoveEntry(_) => {}
             }
         }
-        let kept = keep_for_retry(&entries);
+        Ok(entries)
+    }
+
+    /// Removes from the history what a further attempt does anew.
+    fn forget_failed_end(&mut self, entries: &[EntryHead]) {
+        let kept = keep_for_retry(entries);
         forget(&mut self.task, &kept);
         self.changes
             .extend(kept.removed.into_iter().map(Change::RemoveEntry));
-        Ok(())
     }
 
     fn end(mut self, outcome: Outcome, now: Timestamp) -> Plan {
