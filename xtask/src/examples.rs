@@ -16,6 +16,7 @@ const EXAMPLES: &[&str] = &[
     "approval",
     "exclusive",
     "crash_recovery",
+    "service",
     "custom_store",
 ];
 

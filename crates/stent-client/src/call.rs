@@ -17,6 +17,7 @@ use stent_core::{
 use uuid::Uuid;
 
 use crate::{
+    DurationError,
     context::Request,
     durable::Durable,
     duration::IntoDuration,
@@ -129,9 +130,10 @@ impl<D: Durable> Call<D> {
         })
     }
 
-    /// How long one attempt may take. Default: its function's timeout.
+    /// How long one attempt may take: longer than nothing. Default: its function's timeout.
     pub fn timeout(self, span: impl IntoDuration) -> Self {
-        self.set(span.into_duration(), |request, span| {
+        let span = span.into_duration().and_then(DurationError::unless_zero);
+        self.set(span, |request, span| {
             request.timeout = Some(span);
         })
     }

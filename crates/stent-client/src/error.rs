@@ -425,6 +425,20 @@ pub struct DurationError {
     pub reason: String,
 }
 
+impl DurationError {
+    /// Refuses a span in which nothing can happen.
+    pub(crate) fn unless_zero(span: Duration) -> std::result::Result<Duration, Self> {
+        if span.is_zero() {
+            Err(Self {
+                text: "0s".to_owned(),
+                reason: "nothing can happen within it".to_owned(),
+            })
+        } else {
+            Ok(span)
+        }
+    }
+}
+
 /// What a body returned as its error, as it is recorded. An error of this library keeps its kind, also below others.
 pub(crate) fn failure_of(error: &(dyn StdError + 'static), may_be_retried: bool) -> Failure {
     let mut kind = FailureKind::Error;

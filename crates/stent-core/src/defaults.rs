@@ -17,6 +17,9 @@ pub const RENEW_FRACTION: u32 = 3;
 /// How often old executions are deleted: every hour, as the requirement says.
 pub const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
 
+/// The shortest interval of cleanups.
+pub const CLEANUP_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
 /// How long terminal executions are kept: 7 days, as the requirement says.
 pub const RETENTION_PERIOD: Duration = Duration::from_secs(7 * 86_400);
 
@@ -77,6 +80,10 @@ pub const SUSPEND_AFTER: Duration = Duration::from_secs(5);
 
 /// How often a worker looks for work when no hint came.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest interval of polling: below it, a worker would do nothing else.
+pub const POLL_MIN: Duration = Duration::from_millis(1);
+/// The longest interval of polling: a day. Whoever lost a hint waits that long.
+pub const POLL_MAX: Duration = Duration::from_secs(86_400);
 
 /// How long a worker that drains lets bodies finish.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(30);

@@ -19,7 +19,7 @@ use crate::{
     committer::CommitQueue,
     registry::Registry,
     shared::{Settings, Shared},
-    worker::{asked_to_end, launch},
+    worker::{EndRequests, launch},
 };
 
 /// Sets a worker up. Every option has a default; what is impossible is refused by [`WorkerBuilder::start`].
@@ -167,13 +167,13 @@ impl WorkerBuilder {
         self
     }
 
-    /// Serves these queues only. Default: all.
+    /// Serves these queues only, at least one. Default: all.
     pub fn queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
         self.queues = Some(queues.into_iter().map(Into::into).collect());
         self
     }
 
-    /// How often the store is asked for work when no hint came. Default 1 s.
+    /// How often the store is asked for work when no hint came: 1 ms to a day. Default 1 s.
     pub const fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
@@ -241,16 +241,25 @@ impl WorkerBuilder {
     /// runs then goes on elsewhere when its lease ends.
     ///
     /// # Errors
-    /// As [`WorkerBuilder::start`] and [`Worker::drain`].
+    /// As [`WorkerBuilder::start`] and [`Worker::drain`]; [`WorkerError::PartEnded`] when the worker cannot go on.
     pub async fn serve(self) -> stent_client::Result<()> {
+        // Before the worker starts, so that it drains however early it is asked to end.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(WorkerError::NoRuntime.into());
+        }
+        let mut requests = EndRequests::listen()?;
         let worker = self.start().await?;
-        asked_to_end().await?;
+        tokio::select! {
+            biased;
+            asked = requests.next() => asked?,
+            part = worker.part_ended() => return Err(WorkerError::PartEnded { part }.into()),
+        }
         tracing::info!("asked to end; draining, once more ends at once");
         let mut drain = Box::pin(worker.drain());
         tokio::select! {
             biased;
             drained = &mut drain => drained,
-            again = asked_to_end() => {
+            again = requests.next() => {
                 again?;
                 Ok(())
             }
@@ -262,28 +271,30 @@ impl WorkerBuilder {
         let permits = usize::try_from(self.concurrency).unwrap_or(usize::MAX);
         if permits == 0 || permits > Semaphore::MAX_PERMITS {
             let given = self.concurrency;
-            return Err(WorkerError::option("concurrency", given, "at least 1"));
+            let allowed = "at least 1, and no more than tokio's semaphores can count";
+            return Err(WorkerError::option("concurrency", given, allowed));
+        }
+        if self.payload_limit == 0 {
+            return Err(WorkerError::option("payload_limit", 0, "at least 1 byte"));
+        }
+        if self.queues.as_ref().is_some_and(Vec::is_empty) {
+            let allowed = "at least one queue; leave it out to serve all";
+            return Err(WorkerError::option("queues", "empty", allowed));
         }
         let crash_limit = NonZeroU32::new(self.crash_limit)
             .ok_or_else(|| WorkerError::option("crash_limit", 0, "at least 1"))?;
-        let at_least = |option, span: Duration, least| {
-            if span < least {
-                Err(WorkerError::span(
-                    option,
-                    span,
-                    "longer: 1 ms at least for polling, 10 ms for cleanup",
-                ))
-            } else {
-                Ok(())
-            }
-        };
-        at_least(
-            "poll_interval",
-            self.poll_interval,
-            Duration::from_millis(1),
-        )?;
-        if let Some(interval) = self.cleanup_interval {
-            at_least("cleanup_interval", interval, Duration::from_millis(10))?;
+        if !(defaults::POLL_MIN..=defaults::POLL_MAX).contains(&self.poll_interval) {
+            let given = self.poll_interval;
+            return Err(WorkerError::span("poll_interval", given, "1 ms to a day"));
+        }
+        if let Some(given) = self.cleanup_interval
+            && given < defaults::CLEANUP_INTERVAL_MIN
+        {
+            return Err(WorkerError::span(
+                "cleanup_interval",
+                given,
+                "at least 10 ms",
+            ));
         }
         let queues = self
             .queues

@@ -45,9 +45,9 @@ impl TaskContext {
     pub(crate) fn new(info: TaskInfo, shared: Arc<Shared>, replay: Replay) -> Arc<Self> {
         Arc::new(Self {
             info,
+            stop: AtomicBool::new(shared.is_draining()),
             shared,
             replay: Mutex::new(replay),
-            stop: AtomicBool::new(false),
             stop_wakers: Mutex::new(Vec::new()),
         })
     }
@@ -160,7 +160,11 @@ impl BodyContext for TaskContext {
     }
 
     fn poll_stop(&self, cx: &mut Context<'_>) -> Poll<()> {
-        lock(&self.stop_wakers).push(cx.waker().clone());
+        let mut wakers = lock(&self.stop_wakers);
+        if !wakers.iter().any(|known| known.will_wake(cx.waker())) {
+            wakers.push(cx.waker().clone());
+        }
+        drop(wakers);
         if self.should_stop() {
             Poll::Ready(())
         } else {

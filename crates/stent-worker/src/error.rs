@@ -61,6 +61,14 @@ pub enum WorkerError {
         /// How many.
         tasks: usize,
     },
+    /// A part of the worker ended although it must not: nothing goes on here without it, and other workers take over when the leases end.
+    #[error(
+        "the worker's {part} ended, which must not happen; start the worker anew. The log says why"
+    )]
+    PartEnded {
+        /// Which part.
+        part: &'static str,
+    },
     /// The system refused a thread or a signal handler.
     #[error("the system refused what the worker needs to run")]
     System(#[from] std::io::Error),

@@ -81,6 +81,8 @@ pub(crate) struct Handle {
     parked: AtomicBool,
     /// Whether it takes the ends of its children.
     takes_children: AtomicBool,
+    /// Whether its lease is renewed.
+    renews: AtomicBool,
     inbox: Mutex<Inbox>,
 }
 
@@ -107,6 +109,7 @@ impl Handle {
             seen: AtomicU32::new(0),
             parked: AtomicBool::new(false),
             takes_children: AtomicBool::new(false),
+            renews: AtomicBool::new(true),
             inbox: Mutex::new(Inbox::default()),
         })
     }
@@ -126,6 +129,16 @@ impl Handle {
         self.renewed_at.fetch_max(to_micros(sent), Ordering::AcqRel);
         let until = to_micros(sent.saturating_add(hold_for));
         self.hold_until.fetch_max(until, Ordering::AcqRel);
+    }
+
+    /// Whether its lease is to be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.renews.load(Ordering::Acquire)
+    }
+
+    /// Lets the lease run out from now on.
+    pub(crate) fn renew_no_more(&self) {
+        self.renews.store(false, Ordering::Release);
     }
 
     /// The newest ordinal that the task knows without a gap.

@@ -51,7 +51,9 @@ async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
         let now = shared.clock.now();
         let mut due = shared.live.all();
         due.retain(|handle| {
-            shared.settings.renew && now.saturating_sub(handle.renewed_at()) >= renew_after / 2
+            shared.settings.renew
+                && handle.renews()
+                && now.saturating_sub(handle.renewed_at()) >= renew_after / 2
         });
         if due.is_empty() && now.saturating_sub(reported_at) < REPORT {
             continue;

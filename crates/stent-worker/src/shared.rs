@@ -12,7 +12,7 @@ use std::{
 use stent_core::{
     ClaimMark, QueueName, Store, Timestamp, WorkerName, lease::LeaseDuration, store::WorkerReport,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     clock::{Entropy, HolderClock, StoreTime},
@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     /// Told when the last runner ended.
     pub(crate) idle: Notify,
     pub(crate) draining: AtomicBool,
+    /// A part of the worker that ended although it must not.
+    pub(crate) broken: watch::Sender<Option<&'static str>>,
     /// How many tasks a claim may take ahead of free permits.
     pub(crate) prefetch: AtomicU32,
     pub(crate) stats: Stats,
@@ -103,6 +105,7 @@ impl Shared {
             claimer: Notify::new(),
             idle: Notify::new(),
             draining: AtomicBool::new(false),
+            broken: watch::Sender::new(None),
             prefetch: AtomicU32::new(0),
             stats: Stats::default(),
         }

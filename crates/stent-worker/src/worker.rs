@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeSet,
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use stent_core::{
     WorkerName,
     store::{DeclareRequest, FunctionDeclaration},
@@ -20,6 +22,7 @@ use crate::{
     committer::{self, Unit},
     live::Event,
     news, renewer,
+    runner::panicked,
     shared::Shared,
 };
 
@@ -34,21 +37,49 @@ pub(crate) async fn launch(
     declare(&shared).await?;
     let (stop_renewing, stopped) = watch::channel(());
     renewer::start(Arc::clone(&shared), stopped)?;
+    let start = |name, part| spawn_part(Arc::clone(&shared), name, part);
     let mut background = vec![
-        tokio::spawn(committer::run(Arc::clone(&shared), queue)),
-        tokio::spawn(news::run(Arc::clone(&shared))),
-        tokio::spawn(poll_waiting(Arc::clone(&shared))),
-        tokio::spawn(warn_of_unknown_functions(Arc::clone(&shared))),
+        start(
+            "committer",
+            committer::run(Arc::clone(&shared), queue).boxed(),
+        ),
+        start("reader of news", news::run(Arc::clone(&shared)).boxed()),
+        start(
+            "poll of waiting tasks",
+            poll_waiting(Arc::clone(&shared)).boxed(),
+        ),
+        start(
+            "look for unknown functions",
+            warn_of_unknown_functions(Arc::clone(&shared)).boxed(),
+        ),
     ];
     if let Some(interval) = shared.settings.cleanup_interval {
-        background.push(tokio::spawn(cleaner::run(Arc::clone(&shared), interval)));
+        let cleaner = cleaner::run(Arc::clone(&shared), interval);
+        background.push(start("cleaner", cleaner.boxed()));
     }
-    let claimer = tokio::spawn(claimer::run(Arc::clone(&shared)));
+    let claimer = start("claimer", claimer::run(Arc::clone(&shared)).boxed());
     Ok(Worker {
         shared,
         claimer: Some(claimer),
         background,
         stop_renewing: Some(stop_renewing),
+    })
+}
+
+/// Starts a part that runs for as long as the worker takes tasks. Should it end before, the worker is not ready any more.
+fn spawn_part(
+    shared: Arc<Shared>,
+    name: &'static str,
+    part: BoxFuture<'static, ()>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let ended = AssertUnwindSafe(part).catch_unwind().await;
+        if let Err(panic) = &ended {
+            tracing::error!("the worker's {name} ended: {}", panicked(&**panic));
+        }
+        if ended.is_err() || !shared.is_draining() {
+            shared.broken.send_replace(Some(name));
+        }
     })
 }
 
@@ -111,20 +142,50 @@ async fn poll_waiting(shared: Arc<Shared>) {
     }
 }
 
+/// Requests to end that the process gets: SIGTERM and Ctrl-C.
 #[cfg(unix)]
-pub(crate) async fn asked_to_end() -> Result<(), WorkerError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+pub(crate) struct EndRequests {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl EndRequests {
+    /// Takes them from now on: the process no longer ends by itself.
+    pub(crate) fn listen() -> Result<Self, WorkerError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> Result<(), WorkerError> {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        Ok(())
     }
 }
 
+/// Requests to end that the process gets: Ctrl-C.
 #[cfg(not(unix))]
-pub(crate) async fn asked_to_end() -> Result<(), WorkerError> {
-    Ok(tokio::signal::ctrl_c().await?)
+pub(crate) struct EndRequests;
+
+#[cfg(not(unix))]
+impl EndRequests {
+    /// Takes them from now on: the process no longer ends by itself.
+    pub(crate) fn listen() -> Result<Self, WorkerError> {
+        Ok(Self)
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> Result<(), WorkerError> {
+        Ok(tokio::signal::ctrl_c().await?)
+    }
 }
 
 /// A worker that runs. Dropping it without [`Worker::drain`] stops it at once; what it was running goes on elsewhere when its leases end.
@@ -156,14 +217,23 @@ impl Worker {
         self.shared.live.len()
     }
 
-    /// Whether it takes tasks: it has started and does not drain.
+    /// Whether it takes tasks: it has started, does not drain, and all its parts run.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.shared.is_draining()
-            && self
-                .claimer
-                .as_ref()
-                .is_some_and(|claimer| !claimer.is_finished())
+        !self.shared.is_draining() && self.shared.broken.borrow().is_none()
+    }
+
+    /// Waits until a part ends that must not; which one.
+    pub(crate) async fn part_ended(&self) -> &'static str {
+        let mut broken = self.shared.broken.subscribe();
+        loop {
+            if let Some(part) = *broken.borrow_and_update() {
+                return part;
+            }
+            if broken.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Stops: claims nothing more, suspends what waits, lets bodies finish within the grace period, then gives the rest back so that others go
@@ -171,14 +241,18 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError::Abandoned`] when bodies did not stop although they were told to; their tasks go on elsewhere when their leases end.
+    /// [`WorkerError::PartEnded`] when the worker had stopped by itself.
     pub async fn drain(mut self) -> stent_client::Result<()> {
         let shared = Arc::clone(&self.shared);
+        let broken = *shared.broken.borrow();
+        if let Some(part) = broken {
+            return Err(WorkerError::PartEnded { part }.into());
+        }
         shared.draining.store(true, Ordering::Release);
         shared.claimer.notify_one();
-        if let Some(claimer) = self.claimer.take()
-            && let Err(error) = claimer.await
-        {
-            tracing::error!(%error, "the claimer ended in a way that it should not");
+        if let Some(claimer) = self.claimer.take() {
+            // It ends by itself now; how it did is told by `broken`.
+            drop(claimer.await);
         }
         tell_all(&shared, || Event::Look);
         if !until_idle(&shared, shared.settings.drain_grace).await {

@@ -57,6 +57,8 @@ impl Runner {
             }
             Event::Stop if self.body.is_some() => self.decide(Then::Release),
             Event::Look if self.queued && self.shared.is_draining() => self.decide(Then::Release),
+            // A body that asks whether it should stop has the grace period to do so.
+            Event::Look if self.shared.is_draining() => self.context.stop(),
             Event::Stop | Event::Look => {}
         }
         Flow::Go

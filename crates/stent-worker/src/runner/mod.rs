@@ -3,6 +3,8 @@
 //! **Invariants**
 //! * The body is polled only while its lease surely holds, and dropped when it no longer does.
 //! * One commit of a task is on its way at a time; a child's end never waits for its parent's.
+//! * What becomes of a task whose blocking body was told to stop is committed once its thread has ended, or its lease is about to: until then
+//!   the task holds its slot.
 //! * However a runner ends, its task is committed as ended, given back, suspended, or left to its lease.
 
 mod events;
@@ -20,7 +22,7 @@ use std::{
 use futures_util::FutureExt;
 use stent_client::{
     Body, BodyFuture, FunctionDefinition,
-    context::{self, TaskInfo},
+    context::{self, BodyContext as _, TaskInfo},
 };
 use stent_core::{
     CallPosition, Failure, FailureKind, HistoryEntry, Outcome, Payload, Task, TaskId, Timestamp,
@@ -67,6 +69,8 @@ pub(crate) struct Runner {
     context: Arc<TaskContext>,
     waker: Arc<BodyWaker>,
     body: Option<BodyFuture>,
+    /// A blocking body that was told to stop, until its thread has ended.
+    winding_up: Option<BodyFuture>,
     permit: Option<OwnedSemaphorePermit>,
     /// It has not had its first permit yet.
     queued: bool,
@@ -131,6 +135,7 @@ impl Runner {
             context,
             waker: Arc::new(BodyWaker::default()),
             body: None,
+            winding_up: None,
             permit: None,
             queued: true,
             wants_permit: true,
@@ -166,6 +171,7 @@ impl Runner {
         if self.look_at_the_time() == Flow::Exit {
             return Flow::Exit;
         }
+        self.wind_up();
         if self.stale && self.in_flight.is_none() && !self.reload().await {
             return Flow::Exit;
         }
@@ -306,12 +312,37 @@ impl Runner {
 
     /// Says what becomes of the task. A body that is still there is stopped.
     fn decide(&mut self, then: Then) {
-        if self.body.is_some() && matches!(self.definition.body, Body::Blocking(_)) {
-            tracing::warn!(task = %self.task.id, function = %self.task.function, "a blocking body was told to stop; its thread goes on until it asks `is_cancelled`");
+        if matches!(self.definition.body, Body::Blocking(_)) && !self.queued {
+            self.winding_up = self.body.take();
+        }
+        if self.winding_up.is_some() {
+            self.context.stop();
+            self.handle.renew_no_more();
+            self.waker.set_woken();
         }
         self.drop_body();
         if self.verdict.is_none() {
             self.verdict = Some(then);
+        }
+    }
+
+    /// Looks whether the thread of a blocking body that was told to stop has ended.
+    fn wind_up(&mut self) {
+        let Some(body) = self.winding_up.as_mut() else {
+            return;
+        };
+        let waker = Waker::from(Arc::clone(&self.waker));
+        let ended = self.waker.take_woken()
+            && body
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready();
+        let out_of_time = self.shared.clock.now() >= self.handle.hold_until();
+        if out_of_time && !ended {
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "a blocking body was told to stop and has not by the end of its lease; its thread goes on until it asks `is_cancelled`");
+        }
+        if ended || out_of_time {
+            self.winding_up = None;
         }
     }
 
@@ -390,6 +421,7 @@ impl Runner {
 
     /// Leaves nothing behind: children's ends are sent on, the parent knows, the permit is free.
     async fn leave(&mut self) {
+        self.winding_up = None;
         self.drop_body();
         self.free_permit();
         self.shared.live.remove(&self.handle);
@@ -439,6 +471,12 @@ fn blocking(
 ) -> BodyFuture {
     async move {
         let running = tokio::task::spawn_blocking(move || {
+            if context.should_stop() {
+                return Err(Failure::new(
+                    FailureKind::Error,
+                    "it was stopped before it began",
+                ));
+            }
             let _entered = context::enter_blocking(context);
             catch_unwind(AssertUnwindSafe(|| run(input)))
                 .unwrap_or_else(|panic| Err(panicked(&*panic)))
@@ -451,7 +489,7 @@ fn blocking(
 }
 
 /// What a panic said.
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

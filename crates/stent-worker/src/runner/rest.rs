@@ -80,8 +80,8 @@ impl Runner {
         let timer = self.timer(&waits);
         let handle = Arc::clone(&self.handle);
         let waker = Arc::clone(&self.waker);
-        let polls = self.may_poll();
-        let wants_permit = polls && self.wants_permit && self.waker.is_woken();
+        let polls = self.may_poll() || self.winding_up.is_some();
+        let wants_permit = self.may_poll() && self.wants_permit && self.waker.is_woken();
         let something = std::future::poll_fn(|cx| {
             waker.set_runner(cx.waker());
             let woken = polls && !wants_permit && waker.is_woken();
@@ -119,9 +119,12 @@ impl Runner {
 
     /// How long to wait at most.
     fn timer(&mut self, waits: &Waits) -> Option<Duration> {
-        self.body.as_ref()?;
         let now = self.shared.clock.now();
         let in_time = |at: Duration| at.saturating_sub(now);
+        if self.winding_up.is_some() {
+            return Some(in_time(self.handle.hold_until()));
+        }
+        self.body.as_ref()?;
         let store_now = self.shared.store_now();
         let by_store = |at: Timestamp| at.since(store_now);
         let mut next = in_time(self.handle.hold_until());

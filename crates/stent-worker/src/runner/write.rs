@@ -17,6 +17,9 @@ impl Runner {
         if self.in_flight.is_some() || self.stale {
             return self.send_outbox().await;
         }
+        if self.winding_up.is_some() {
+            return self.send_outbox().await;
+        }
         if let Some(then) = self.verdict.take() {
             return self.send_verdict(then).await;
         }

@@ -1,5 +1,5 @@
 //! A worker's connection to its store with faults: cut at the n-th commit (before it, or after it was applied and before its answer), down for a
-//! while, slow to commit, or deaf to hints.
+//! while, slow to commit, defective, or deaf to hints.
 
 use std::{
     sync::{
@@ -30,6 +30,7 @@ pub(crate) struct CutStore {
     down: AtomicBool,
     deaf: bool,
     commit_takes: Duration,
+    panics: bool,
     committing: AtomicU32,
     committed_at_once: AtomicU32,
 }
@@ -47,6 +48,7 @@ impl CutStore {
             down: AtomicBool::new(false),
             deaf: false,
             commit_takes: Duration::ZERO,
+            panics: false,
             committing: AtomicU32::new(0),
             committed_at_once: AtomicU32::new(0),
         }
@@ -56,6 +58,14 @@ impl CutStore {
     pub(crate) fn slow(store: Arc<dyn Store>, commit_takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             commit_takes,
+            ..Self::whole(store, Cut::Never)
+        })
+    }
+
+    /// Panics when it is asked for work.
+    pub(crate) fn panicking(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            panics: true,
             ..Self::whole(store, Cut::Never)
         })
     }
@@ -114,6 +124,7 @@ impl Store for CutStore {
         self.store.declare(request).await
     }
     async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
+        assert!(!self.panics, "a defect of the store");
         self.check()?;
         self.store.claim(request).await
     }

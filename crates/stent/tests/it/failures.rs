@@ -283,7 +283,11 @@ async fn what_is_wrong_with_a_worker_is_found_before_it_starts() {
     }
     assert!(good().concurrency(0).start().await.is_err());
     assert!(good().crash_limit(0).start().await.is_err());
-    assert!(good().poll_interval(Duration::ZERO).start().await.is_err());
+    for poll in [Duration::ZERO, Duration::MAX] {
+        assert!(good().poll_interval(poll).start().await.is_err());
+    }
+    assert!(good().payload_limit(0).start().await.is_err());
+    assert!(good().queues([""; 0]).start().await.is_err());
     assert!(
         good()
             .cleanup_interval(Duration::ZERO)
@@ -293,4 +297,23 @@ async fn what_is_wrong_with_a_worker_is_found_before_it_starts() {
     );
     assert!(good().name("").start().await.is_err());
     assert!(good().queues(["a\0b"]).start().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_without_bound_are_taken_as_for_ever() {
+    let world = World::new();
+    let worker = world
+        .worker("patient")
+        .register(functions![takes_a_number])
+        .suspend_after(Duration::MAX)
+        .cleanup_interval(Duration::MAX)
+        .retention_period(Duration::MAX)
+        .drain_grace(Duration::MAX)
+        .start()
+        .await
+        .unwrap();
+    world.stent.run(takes_a_number(7)).await.unwrap();
+    world.pass(Duration::from_secs(86_400)).await;
+    assert!(worker.is_ready());
+    worker.drain().await.unwrap();
 }

@@ -537,3 +537,20 @@ async fn crossed_limits_of_two_executions_are_found_and_one_of_them_fails_with_t
         world.elapsed()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_part_ended_says_so_and_is_not_ready() {
+    let world = World::new();
+    let store = CutStore::panicking(Arc::clone(&world.store));
+    let stent = Stent::new(store as _);
+    let worker = || {
+        let worker = stent.worker().renew_on_own_thread(false);
+        worker.register(functions![far])
+    };
+    let part_ended = |error: stent::Error| error.to_string().contains("the worker's claimer ended");
+
+    let started = worker().start().await.unwrap();
+    eventually("it is not ready", async || !started.is_ready()).await;
+    assert!(part_ended(started.drain().await.unwrap_err()));
+    assert!(part_ended(worker().serve().await.unwrap_err()));
+}

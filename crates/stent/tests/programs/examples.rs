@@ -15,6 +15,25 @@ fn lines<'a>(output: &'a str, text: &str) -> Vec<&'a str> {
     output.lines().filter(|line| line.contains(text)).collect()
 }
 
+#[cfg(unix)]
+#[test]
+fn a_service_that_is_asked_to_end_finishes_what_runs_and_begins_nothing() {
+    let output = run("service");
+    let expected = [
+        "the first nap begins",
+        "the service is asked to end",
+        "the first nap ends",
+        "the service has drained",
+        "meanwhile the first nap is completed",
+        "meanwhile the second nap is pending",
+        "the second nap begins",
+        "the second nap ends",
+        "the service is asked to end",
+        "the service has drained",
+    ];
+    assert_eq!(output.lines().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn a_killed_workers_task_goes_on_elsewhere_and_what_finished_is_not_run_again() {
     let output = run("crash_recovery");
