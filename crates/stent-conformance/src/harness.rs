@@ -14,9 +14,8 @@ pub trait Harness: Send + Sync {
     /// A fresh, empty store that sees nothing of any other and goes by this clock. Called once.
     async fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store>;
 
-    /// The same data as of the store that [`Harness::open`] made, which has been dropped. `None`, the default, if the store keeps nothing.
-    async fn reopen(&self, clock: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
-        drop(clock);
-        None
-    }
+    /// The same data as of the store that [`Harness::open`] made, which has been dropped.
+    ///
+    /// `None` says that the store keeps nothing, as one in memory. The cases that restart it then pass at that point, unproven; so there is no default.
+    async fn reopen(&self, clock: Arc<ManualClock>) -> Option<Arc<dyn Store>>;
 }

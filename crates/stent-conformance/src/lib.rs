@@ -22,6 +22,10 @@
 //!     async fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store> {
 //!         Arc::new(MyStore::with_clock(clock))
 //!     }
+//!
+//!     async fn reopen(&self, _: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
+//!         None // it keeps nothing
+//!     }
 //! }
 //!
 //! stent_conformance::suite!(MyHarness);
@@ -30,7 +34,7 @@
 //!
 //! That is all. `cargo test` then lists `dispatch::a_key_makes_one_execution_however_often_it_is_used` and the rest, each of which can be run alone.
 //!
-//! A store that keeps its data also implements [`Harness::reopen`]; the cases that need it pass without a word where it answers `None`.
+//! A store that keeps its data opens it anew in [`Harness::reopen`]. One that keeps nothing says so there by `None`, and proves nothing about restarts.
 //!
 //! # When random operations find a difference
 //! The message shows the shortest sequence that still fails, what both stores answered, and the lines of visible state that differ. proptest

@@ -85,6 +85,11 @@ mod conformance {
         async fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store> {
             Arc::new(ScanStore::new(clock))
         }
+
+        /// It keeps nothing: a process that ends takes its maps along.
+        async fn reopen(&self, _: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
+            None
+        }
     }
 
     stent_conformance::suite!(Fresh);
