@@ -98,3 +98,5 @@ pub const DEADLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 pub const PAGE_SIZE: u32 = 50;
 /// The largest page.
 pub const PAGE_SIZE_MAX: u32 = 1_000;
+/// How long a worker is listed after its last report: those that died a day ago no longer matter to who looks.
+pub const WORKER_LISTED: Duration = Duration::from_secs(86_400);

@@ -1,13 +1,10 @@
 //! The read side.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use stent_core::{
     FunctionName, StateKind, TaskId, Timestamp,
-    defaults::PAGE_SIZE_MAX,
+    defaults::{PAGE_SIZE_MAX, WORKER_LISTED},
     store::{
         Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
         TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
@@ -15,9 +12,6 @@ use stent_core::{
 };
 
 use crate::tables::{Row, Tables};
-
-/// How long a worker is shown that was not heard of.
-const WORKER_SHOWN: Duration = Duration::from_secs(86_400);
 
 impl Tables {
     /// A task's history, or what of it was delivered after an ordinal.
@@ -127,7 +121,7 @@ impl Tables {
 
     /// Workers that were heard of lately, the newest first.
     pub(crate) fn workers(&self, now: Timestamp) -> Vec<WorkerRecord> {
-        let since = now.saturating_sub(WORKER_SHOWN);
+        let since = now.saturating_sub(WORKER_LISTED);
         let workers = self.workers.values().filter(|one| one.seen_at >= since);
         let mut workers: Vec<_> = workers.cloned().collect();
         // Sorting keeps those of one instant by name.

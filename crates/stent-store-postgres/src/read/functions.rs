@@ -1,9 +1,10 @@
 //! Functions with their limits and counts, and workers.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use stent_core::{
     FunctionName, Timestamp, WorkerName,
+    defaults::WORKER_LISTED,
     store::{Counts, FunctionRecord, WorkerRecord, WorkerReport},
     time::micros,
 };
@@ -16,9 +17,6 @@ use crate::{
     statements::Sql,
     write::limits_of,
 };
-
-/// How long a worker is listed after its last report.
-const WORKER_LISTED: Duration = Duration::from_secs(86_400);
 
 impl Session<'_> {
     /// Functions by name, with what waits, runs and holds slots.

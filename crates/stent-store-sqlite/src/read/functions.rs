@@ -1,20 +1,15 @@
 //! Functions with their limits and counts, and workers.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use stent_core::{
     Clock, FunctionName, Timestamp, WorkerName,
+    defaults::WORKER_LISTED,
     limit::effective,
     store::{Counts, FunctionRecord, WorkerRecord, WorkerReport},
 };
 
 use crate::{error::Fault, reader::Snapshot, rows, session::load_limits, statements::Sql};
-
-/// How long a worker is listed after its last report.
-const WORKER_LISTED: Duration = Duration::from_secs(86_400);
 
 impl Snapshot<'_> {
     /// Functions by name, with what waits, runs and holds slots.

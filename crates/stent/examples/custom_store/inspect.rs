@@ -1,10 +1,10 @@
 //! The read side.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use stent_core::{
     FunctionName, StateKind,
-    defaults::PAGE_SIZE_MAX,
+    defaults::{PAGE_SIZE_MAX, WORKER_LISTED},
     store::{
         Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
         TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
@@ -91,7 +91,7 @@ impl Tables {
     }
 
     pub(crate) fn list_workers(&self) -> Vec<WorkerRecord> {
-        let since = self.now.saturating_sub(Duration::from_secs(86_400));
+        let since = self.now.saturating_sub(WORKER_LISTED);
         let heard_of = self.workers.values().filter(|one| one.seen_at >= since);
         let mut workers: Vec<_> = heard_of.cloned().collect();
         workers.sort_by_key(|worker| Reverse(worker.seen_at));
