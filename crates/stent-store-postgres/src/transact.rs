@@ -131,7 +131,9 @@ impl Session<'_> {
                 .with(columns.1.clone())
                 .with(columns.2.clone())
         });
-        let answers = self.pipeline(Frame::Alone, &calls).await?;
+        // In a transaction, because a role may have set that what has none cannot write.
+        let answers = self.pipeline(Frame::Begin, &calls).await?;
+        self.pipeline(Frame::Commit, &[]).await?;
         answers
             .iter()
             .flatten()
