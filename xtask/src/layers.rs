@@ -43,12 +43,14 @@ const LAYERS: &[Layer] = &[
             "stent-worker",
             "stent-store-memory",
             "stent-store-sqlite",
+            "stent-store-postgres",
         ],
         optional: &[
             "stent-macros",
             "stent-worker",
             "stent-store-memory",
             "stent-store-sqlite",
+            "stent-store-postgres",
         ],
     },
 ];

@@ -83,7 +83,7 @@ fn clippy() -> Done {
 
 /// The facade's features switch on one dependency each; it compiles with any of them, and with none.
 fn each_feature() -> Done {
-    for features in ["", "macros", "worker", "sqlite", "memory"] {
+    for features in ["", "macros", "worker", "sqlite", "postgres", "memory"] {
         show(cargo([
             "check",
             "--quiet",

@@ -42,6 +42,7 @@ async fn main() -> stent::Result<()> {
 //! | `macros` (default) | [`durable`](macro@durable) and [`functions!`] |
 //! | `worker` (default) | `stent.worker()`: running durable functions; a program that only dispatches does without |
 //! | `sqlite` (default) | `sqlite:` URLs: the embedded store |
+//! | `postgres` | `postgres:` URLs: the store for many machines |
 //! | `memory` | `memory:` URLs: a store that is gone with its process |
 //!
 //! This crate only brings the others together; see there: [`Call`], [`Stent`], [`Handle`], [`sleep`], [`signal`](fn@signal), [`step`](fn@step).
@@ -77,6 +78,8 @@ pub mod worker {
 pub mod store {
     #[cfg(feature = "memory")]
     pub use stent_store_memory::MemoryStore;
+    #[cfg(feature = "postgres")]
+    pub use stent_store_postgres::{PostgresOptions, PostgresStore, SslMode};
     #[cfg(feature = "sqlite")]
     pub use stent_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 

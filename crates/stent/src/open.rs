@@ -14,9 +14,10 @@ pub trait OpenStent: sealed::Sealed + Sized {
     /// |---|---|---|
     /// | `sqlite:orders.db`, `sqlite:///var/lib/orders.db` | a SQLite file, made if it is missing | `sqlite` (default) |
     /// | `sqlite:orders.db?synchronous=normal` | the same; a loss of power may take the newest commits, and each is some ten times faster | |
+    /// | `postgres://user@host/db`, `postgresql://…` | a schema of a PostgreSQL database, made if it is missing; parameters as libpq reads them, and those of `PostgresOptions::from_url` | `postgres` |
     /// | `memory:` | a new store in this process, gone with it | `memory` |
     ///
-    /// A path is taken as it is, up to the first `?`. For further options, open the store yourself and use [`Stent::new`].
+    /// A path of a file is taken as it is, up to the first `?`. For further options, open the store yourself and use [`Stent::new`].
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the URL or with what it names.
@@ -53,7 +54,9 @@ pub enum OpenError {
     #[error("the store's URL has no scheme; write `sqlite:orders.db`, say")]
     NoScheme,
     /// No store has this scheme.
-    #[error("`{scheme}:` is the scheme of no store; known are `sqlite:` and `memory:`")]
+    #[error(
+        "`{scheme}:` is the scheme of no store; known are `sqlite:`, `postgres:` and `memory:`"
+    )]
     UnknownScheme {
         /// The scheme.
         scheme: String,
@@ -98,6 +101,10 @@ pub enum OpenError {
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] stent_store_sqlite::OpenError),
+    /// The PostgreSQL database was not opened.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Postgres(#[from] stent_store_postgres::OpenError),
     /// The runtime ended while the store was being opened.
     #[error("the runtime ended while the store was being opened")]
     Aborted,
@@ -110,9 +117,15 @@ impl From<OpenError> for stent_client::Error {
 }
 
 /// A URL of a store, as far as it says something about it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Url {
-    Sqlite { path: String, normal: bool },
+    Sqlite {
+        path: String,
+        normal: bool,
+    },
+    /// As it is: its store reads it.
+    Postgres(String),
     Memory,
 }
 
@@ -128,6 +141,7 @@ impl Url {
         }
         match scheme.to_ascii_lowercase().as_str() {
             "sqlite" => Self::sqlite(rest),
+            "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
             "memory" => match rest {
                 "" => Ok(Self::Memory),
                 _ => Err(OpenError::UnknownParameter {
@@ -186,6 +200,7 @@ impl Url {
 async fn open(url: Url) -> Result<Arc<dyn Store>, OpenError> {
     match url {
         Url::Sqlite { path, normal } => sqlite(path, normal).await,
+        Url::Postgres(url) => postgres(&url).await,
         Url::Memory => memory(),
     }
 }
@@ -216,6 +231,21 @@ async fn sqlite(_path: String, _normal: bool) -> Result<Arc<dyn Store>, OpenErro
     Err(OpenError::MissingFeature {
         scheme: "sqlite",
         feature: "sqlite",
+    })
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(Arc::new(
+        stent_store_postgres::PostgresStore::open(url).await?,
+    ))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_url: &str) -> Result<Arc<dyn Store>, OpenError> {
+    Err(OpenError::MissingFeature {
+        scheme: "postgres",
+        feature: "postgres",
     })
 }
 
@@ -287,7 +317,6 @@ mod tests {
     #[test]
     fn no_message_repeats_a_password() {
         for url in [
-            "postgres://user:hunter2@host/db",
             "user:hunter2@host/db",
             "postgres//user:hunter2@host",
             "sqlite:a.db?synchronous=hunter2",
@@ -314,6 +343,18 @@ mod tests {
             error.to_string().contains("its folder does not exist"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn no_message_about_a_postgres_url_repeats_its_password() {
+        for url in [
+            "postgres://user:hunter2@host.invalid/db",
+            "postgresql://user:hunter2@host:port/db",
+            "postgres://user:hunter2@host/db?nonsense=hunter2",
+        ] {
+            let error = Stent::open(url).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 
     #[cfg(not(feature = "memory"))]
