@@ -9,6 +9,7 @@
 
 use std::error::Error;
 
+use clap::Parser;
 use serde::{Deserialize, Serialize};
 use stent::prelude::*;
 
@@ -44,12 +45,19 @@ async fn pay(what: String, cents: u64) -> stent::Result<String> {
     ))
 }
 
+/// Expenses that wait for somebody to approve them
+#[derive(Parser)]
+struct Options {
+    /// The database; by default one that is gone when it ends
+    database: Option<String>,
+}
+
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "an example talks to people")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let database = std::env::args()
-        .nth(1)
+    let database = Options::parse()
+        .database
         .unwrap_or_else(|| folder.path().join("expenses.db").display().to_string());
     let stent = Stent::open(&format!("sqlite:{database}")).await?;
     let worker = stent

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use clap::{Parser, Subcommand};
 use stent::prelude::*;
 
 /// How long a dead worker's tasks wait for another. Short, so that you don't have to.
@@ -45,24 +46,47 @@ async fn send_parcel(parcel: String, #[state] gets_stuck: Arc<GetsStuck>) -> ste
     .await
 }
 
+/// A worker is killed in the middle of a task, and another one goes on
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Part>,
+    /// The database; by default one that is gone when it ends
+    database: Option<PathBuf>,
+}
+
+/// What the program starts itself as.
+#[derive(Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Worker {
+        database: PathBuf,
+        #[arg(long)]
+        stuck: bool,
+    },
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["worker", gets_stuck, database] => work(database, gets_stuck == "stuck").await,
-        [database] => show(Path::new(database)).await,
-        _ => show(&tempfile::tempdir()?.path().join("parcels.db")).await,
+    let options = Options::parse();
+    match (options.command, options.database) {
+        (Some(Part::Worker { database, stuck }), _) => work(&database, stuck).await,
+        (None, Some(database)) => show(&database).await,
+        (None, None) => show(&tempfile::tempdir()?.path().join("parcels.db")).await,
     }
 }
 
 /// What a worker process does: it works until it is killed, or its standard input ends.
-async fn work(database: &str, gets_stuck: bool) -> Result<(), Box<dyn Error>> {
-    let stent = Stent::open(&format!("sqlite:{database}")).await?;
+async fn work(database: &Path, gets_stuck: bool) -> Result<(), Box<dyn Error>> {
+    let stent = Stent::open(&format!("sqlite:{}", database.display())).await?;
     let worker = stent
         .worker()
         .register(functions![send_parcel])
         .state(Arc::new(GetsStuck(gets_stuck)))
         .lease_duration(LEASE)
+        // A lease that runs out is no event that anyone is told of.
+        .poll_interval(Duration::from_millis(100))
         .start()
         .await?;
     say("is ready");
@@ -131,8 +155,9 @@ impl Worker {
     fn start(name: &'static str, database: &Path, gets_stuck: bool) -> std::io::Result<Self> {
         let program: PathBuf = std::env::current_exe()?;
         let mut process = Command::new(program)
-            .args(["worker", if gets_stuck { "stuck" } else { "well" }])
+            .arg("worker")
             .arg(database)
+            .args(gets_stuck.then_some("--stuck"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

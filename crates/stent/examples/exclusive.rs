@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use stent::prelude::*;
 
@@ -74,23 +75,40 @@ fn take_lock(witness: &Path) -> io::Result<(File, usize)> {
     }
 }
 
+/// One at a time, over three worker processes
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Part>,
+    /// The database; by default one that is gone when it ends
+    database: Option<PathBuf>,
+}
+
+/// What the program starts itself as.
+#[derive(Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Worker { database: PathBuf, witness: PathBuf },
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["worker", database, witness] => work(database, witness).await,
-        [database] => show(Path::new(database)).await,
-        _ => show(&tempfile::tempdir()?.path().join("exclusive.db")).await,
+    let options = Options::parse();
+    match (options.command, options.database) {
+        (Some(Part::Worker { database, witness }), _) => work(&database, witness).await,
+        (None, Some(database)) => show(&database).await,
+        (None, None) => show(&tempfile::tempdir()?.path().join("exclusive.db")).await,
     }
 }
 
 /// What a worker process does: it works until its standard input ends.
-async fn work(database: &str, witness: &str) -> Result<(), Box<dyn Error>> {
-    let stent = Stent::open(&format!("sqlite:{database}")).await?;
+async fn work(database: &Path, witness: PathBuf) -> Result<(), Box<dyn Error>> {
+    let stent = Stent::open(&format!("sqlite:{}", database.display())).await?;
     let worker = stent
         .worker()
         .register(functions![exclusive, unlimited])
-        .state(Arc::new(Witness(witness.into())))
+        .state(Arc::new(Witness(witness)))
         .concurrency(4)
         .lease_duration(LEASE)
         .start()

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use clap::Parser;
 use futures_util::future::{join, try_join};
 use stent::prelude::*;
 
@@ -44,12 +45,19 @@ async fn both(text: String) -> stent::Result<(usize, String)> {
     try_join(count_words(text.clone()), repeat(text, 2)).await
 }
 
+/// Many durable calls at once
+#[derive(Parser)]
+struct Options {
+    /// The database; by default one that is gone when it ends
+    database: Option<String>,
+}
+
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "an example talks to people")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let database = std::env::args()
-        .nth(1)
+    let database = Options::parse()
+        .database
         .unwrap_or_else(|| folder.path().join("texts.db").display().to_string());
     let stent = Stent::open(&format!("sqlite:{database}")).await?;
     let functions = functions![

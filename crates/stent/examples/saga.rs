@@ -9,6 +9,7 @@
 
 use std::error::Error;
 
+use clap::Parser;
 use serde::{Deserialize, Serialize};
 use stent::prelude::*;
 
@@ -35,14 +36,26 @@ async fn book_trip(city: String) -> stent::Result<Vec<Booking>> {
         match book(part, city.clone()).await {
             Ok(booking) => booked.push(booking),
             Err(error) => {
-                for booking in booked.into_iter().rev() {
-                    undo(booking).await?;
-                }
-                return Err(error);
+                return Err(undo_all(booked, error).await);
             }
         }
     }
     Ok(booked)
+}
+
+/// Undoes all that was booked, and gives the reason. One booking that cannot be undone leaves no other in place, and is named.
+async fn undo_all(booked: Vec<Booking>, reason: stent::Error) -> stent::Error {
+    let mut stuck = Vec::new();
+    for booking in booked.into_iter().rev() {
+        let name = format!("{:?} {}", booking.part, booking.number);
+        if let Err(error) = undo(booking).await {
+            stuck.push(format!("{name} is still booked: {error}"));
+        }
+    }
+    match stuck.is_empty() {
+        true => reason,
+        false => stent::fatal(format!("{reason}; {}", stuck.join("; "))),
+    }
 }
 
 /// Books one part. A service that is down is asked again; one that has nothing is not.
@@ -67,11 +80,18 @@ async fn undo(booking: Booking) -> stent::Result<()> {
     Ok(())
 }
 
+/// A saga: a trip is booked whole, or what was booked is undone
+#[derive(Parser)]
+struct Options {
+    /// The database; by default one that is gone when it ends
+    database: Option<String>,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let database = std::env::args()
-        .nth(1)
+    let database = Options::parse()
+        .database
         .unwrap_or_else(|| folder.path().join("trips.db").display().to_string());
     let stent = Stent::open(&format!("sqlite:{database}")).await?;
     let worker = stent

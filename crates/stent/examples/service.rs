@@ -10,11 +10,12 @@
 use std::{
     error::Error,
     io::{self, BufRead, BufReader, Lines},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
+use clap::{Parser, Subcommand};
 use stent::{prelude::*, store::StateKind};
 
 /// Does nothing for a while, one at a time.
@@ -26,19 +27,36 @@ async fn nap(name: String) -> stent::Result<()> {
     Ok(())
 }
 
+/// A service that is asked to end finishes what runs, and begins nothing
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Part>,
+    /// The database; by default one that is gone when it ends
+    database: Option<PathBuf>,
+}
+
+/// What the program starts itself as.
+#[derive(Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Serve { database: PathBuf },
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", database] => serve(database).await,
-        [database] => show(Path::new(database)).await,
-        _ => show(&tempfile::tempdir()?.path().join("naps.db")).await,
+    let options = Options::parse();
+    match (options.command, options.database) {
+        (Some(Part::Serve { database }), _) => serve(&database).await,
+        (None, Some(database)) => show(&database).await,
+        (None, None) => show(&tempfile::tempdir()?.path().join("naps.db")).await,
     }
 }
 
 /// The service: this is all there is to it.
-async fn serve(database: &str) -> Result<(), Box<dyn Error>> {
-    let stent = Stent::open(&format!("sqlite:{database}")).await?;
+async fn serve(database: &Path) -> Result<(), Box<dyn Error>> {
+    let stent = Stent::open(&format!("sqlite:{}", database.display())).await?;
     stent.worker().register(functions![nap]).serve().await?;
     say("the service has drained");
     Ok(())

@@ -29,7 +29,7 @@ fn the_page_about_stores_quotes_the_example_as_it_is() {
     assert_eq!(quotes.len(), QUOTED.len());
     for quote in quotes {
         let is_quoted = |source: &&str| trimmed(source).contains(&trimmed(quote));
-        assert!(QUOTED.iter().any(|source| is_quoted(&source)), "{quote}");
+        assert!(QUOTED.iter().any(is_quoted), "{quote}");
     }
 }
 

@@ -122,3 +122,29 @@ fn a_fan_out_gives_results_in_order_and_failures_as_values() {
          ho ho ho and hey hey\n"
     );
 }
+
+#[test]
+fn an_option_is_never_taken_for_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "approval",
+        "crash_recovery",
+        "exclusive",
+        "fan_out",
+        "saga",
+        "service",
+    ] {
+        let start = |option| {
+            let mut command = example(name);
+            command.arg(option).current_dir(folder.path());
+            Running::start(command).wait()
+        };
+        let help = start("--help").success();
+        assert!(
+            help.contains(&format!("Usage: {name} [DATABASE]")),
+            "{help}"
+        );
+        assert_eq!(start("--database").status.code(), Some(2), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
