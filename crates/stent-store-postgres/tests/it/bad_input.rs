@@ -1,0 +1,167 @@
+//! What people get wrong, and what servers go through: each has an answer that says what to do, and shows no password.
+
+use std::time::Duration;
+
+use stent_core::StoreError;
+use stent_store_postgres::{OpenError, PostgresOptions};
+use stent_test_postgres::{Cluster, Options};
+
+use crate::{
+    requests::dispatch,
+    support::{cluster, database, open, options, refusal, whole},
+};
+
+const PASSWORD: &str = "correct-horse";
+
+/// A server that asks for passwords, with the user `it`.
+fn guarded() -> Cluster {
+    let server = cluster(&Options::new());
+    server
+        .sql(
+            "postgres",
+            &format!("CREATE ROLE it LOGIN PASSWORD '{PASSWORD}'"),
+        )
+        .unwrap();
+    let rules = "host all it 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
+    std::fs::write(server.folder().join("data/pg_hba.conf"), rules).unwrap();
+    server.sql("postgres", "SELECT pg_reload_conf()").unwrap();
+    server
+}
+
+fn url(server: &Cluster, password: &str, database: &str) -> String {
+    let with_password = format!("it:{password}@");
+    server.url(database).replace("postgres@", &with_password)
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_named_and_not_shown() {
+    let server = guarded();
+    let refused = refusal(options(&url(&server, "battery-staple", "postgres"))).await;
+    assert!(
+        matches!(&refused, OpenError::Authentication { user, .. } if user == "it"),
+        "{refused:?}"
+    );
+    assert!(!whole(&refused).contains("battery"), "{}", whole(&refused));
+    assert!(!format!("{:?}", options(&url(&server, PASSWORD, "postgres"))).contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_missing_database_is_named() {
+    let server = guarded();
+    let refused = refusal(options(&url(&server, PASSWORD, "nowhere"))).await;
+    assert!(
+        matches!(&refused, OpenError::MissingDatabase { database, .. } if database == "nowhere"),
+        "{refused:?}"
+    );
+    assert!(!whole(&refused).contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_host_that_is_unknown_or_refuses_is_named() {
+    for at in ["nowhere.invalid:5432", "127.0.0.1:1"] {
+        let refused = refusal(options(&format!("postgres://it:{PASSWORD}@{at}/db"))).await;
+        assert!(
+            matches!(refused, OpenError::Unreachable { .. }),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains(at), "{refused}");
+        assert!(!whole(&refused).contains(PASSWORD), "{}", whole(&refused));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://it@{}/db", silent.local_addr().unwrap());
+    let options = options(&url).connect_timeout(Duration::from_millis(100));
+    let refused = refusal(options).await;
+    assert!(refused.is_retryable(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_encoding_that_cannot_hold_everything_is_refused() {
+    let server = cluster(&Options::new().encoding("LATIN1"));
+    let refused = refusal(options(&server.url("postgres"))).await;
+    assert!(
+        matches!(&refused, OpenError::Encoding { found } if found == "LATIN1"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_loses_acknowledged_work_is_used_only_when_that_is_wanted() {
+    let server = cluster(&Options::new());
+    let careful = PostgresOptions::from_url(&server.url("postgres")).unwrap();
+    let refused = refusal(careful).await;
+    assert!(refused.to_string().contains("fsync"), "{refused}");
+}
+
+#[tokio::test]
+async fn without_a_connection_left_both_opening_and_requests_say_so() {
+    let server = cluster(
+        &Options::new()
+            .set("max_connections", "3")
+            .set("superuser_reserved_connections", "0")
+            .set("max_wal_senders", "0"),
+    );
+    let store = open(&server.url("postgres")).await;
+    let mut taken = Vec::new();
+    loop {
+        match tokio_postgres::connect(&server.url("postgres"), tokio_postgres::NoTls).await {
+            Ok((client, connection)) => taken.push((client, tokio::spawn(connection))),
+            Err(_) => break,
+        }
+    }
+    let refused = refusal(options(&server.url("postgres"))).await;
+    assert!(
+        matches!(refused, OpenError::TooManyConnections { .. }),
+        "{refused:?}"
+    );
+    assert!(refused.is_retryable());
+    let failed = dispatch(&store, "1").await;
+    assert!(failed.is_ok() || failed.unwrap_err().is_retryable());
+}
+
+#[tokio::test]
+async fn a_standby_is_refused_as_read_only() {
+    let server = cluster(&Options::new());
+    drop(open(&server.url("postgres")).await);
+    std::fs::write(server.folder().join("data/standby.signal"), "").unwrap();
+    server.restart(stent_test_postgres::Stop::Fast).unwrap();
+    let refused = refusal(options(&server.url("postgres"))).await;
+    assert!(matches!(refused, OpenError::ReadOnly { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_fails_as_retryable() {
+    let database = database();
+    let options = options(database.url()).lock_timeout(Duration::from_millis(50));
+    let store = options.open().await.unwrap();
+    // Its statements are prepared by now.
+    dispatch(&store, "1").await.unwrap();
+    let (other, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let running = tokio::spawn(connection);
+    other
+        .batch_execute("BEGIN; LOCK TABLE stent.tasks IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let failed = dispatch(&store, "1").await.unwrap_err();
+    assert!(matches!(failed, StoreError::Retryable { .. }), "{failed:?}");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    dispatch(&store, "1").await.unwrap();
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_schema_that_goes_under_an_open_store_is_told() {
+    let database = database();
+    let store = open(database.url()).await;
+    dispatch(&store, "1").await.unwrap();
+    database
+        .sql("SET client_min_messages = warning; DROP SCHEMA stent CASCADE")
+        .unwrap();
+    let failed = dispatch(&store, "1").await.unwrap_err();
+    assert!(matches!(failed, StoreError::Final { .. }), "{failed:?}");
+}

@@ -1,0 +1,158 @@
+//! Opening: who makes the schema, and what is left as it is.
+
+use stent_store_postgres::OpenError;
+use stent_test_postgres::{Options, Stop};
+
+use crate::{
+    requests::{claim, dispatch, executions},
+    support::{cluster, database, open, options, refusal},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
+    let database = database();
+    let opening = (0..10).map(|_| options(database.url()).open());
+    let stores = futures_util::future::join_all(opening).await;
+    for store in stores {
+        let store = store.expect("it is to open");
+        dispatch(&store, "1").await.unwrap();
+    }
+    let applied = database
+        .sql("SELECT count(*) FROM stent.migrations")
+        .unwrap();
+    assert_eq!(applied, "1");
+}
+
+#[tokio::test]
+async fn several_schemas_of_one_database_know_nothing_of_each_other() {
+    let database = database();
+    let one = open(database.url()).await;
+    let other = options(database.url())
+        .schema(r#"an "odd" ü name"#)
+        .unwrap();
+    let other = other.open().await.unwrap();
+    let execution = dispatch(&one, "1").await.unwrap();
+    assert_eq!(executions(&one).await, [execution]);
+    assert!(executions(&other).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_as_it_is() {
+    let database = database();
+    drop(open(database.url()).await);
+    let add =
+        "INSERT INTO stent.migrations (number, digest) SELECT 99, digest FROM stent.migrations";
+    database.sql(add).unwrap();
+    let refused = refusal(options(database.url())).await;
+    assert!(
+        matches!(refused, OpenError::NewerSchema { found: 99, .. }),
+        "{refused}"
+    );
+    assert_eq!(
+        database
+            .sql("SELECT count(*) FROM stent.migrations")
+            .unwrap(),
+        "2"
+    );
+}
+
+#[tokio::test]
+async fn a_migration_that_was_changed_is_refused() {
+    let database = database();
+    drop(open(database.url()).await);
+    database
+        .sql("UPDATE stent.migrations SET digest = ''")
+        .unwrap();
+    let refused = refusal(options(database.url())).await;
+    assert!(
+        matches!(refused, OpenError::ChangedMigration { number: 1, .. }),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_of_another_program_is_refused_and_left_as_it_is() {
+    let database = database();
+    database
+        .sql("CREATE SCHEMA stent; CREATE TABLE stent.theirs ()")
+        .unwrap();
+    let refused = refusal(options(database.url())).await;
+    assert!(
+        matches!(refused, OpenError::AnotherProgram { .. }),
+        "{refused}"
+    );
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'stent'";
+    assert_eq!(database.sql(tables).unwrap(), "1");
+}
+
+#[tokio::test]
+async fn without_leave_to_migrate_nothing_is_made() {
+    let database = database();
+    let refused = refusal(options(database.url()).migrate(false)).await;
+    assert!(
+        matches!(refused, OpenError::OlderSchema { found: 0, .. }),
+        "{refused}"
+    );
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'stent'";
+    assert_eq!(database.sql(schemas).unwrap(), "0");
+    drop(open(database.url()).await);
+    assert!(options(database.url()).migrate(false).open().await.is_ok());
+}
+
+/// Writes down under which settings a task is written, and takes longer than the database allows.
+const WITNESS: &str = "\
+CREATE TABLE public.seen (name text, setting text);
+CREATE FUNCTION public.witness() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.seen SELECT name, current_setting(name) FROM unnest(
+        '{synchronous_commit,transaction_isolation,search_path,standard_conforming_strings}'::text[]) AS name;
+    PERFORM pg_sleep(0.2);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER witness BEFORE INSERT ON stent.tasks FOR EACH ROW EXECUTE FUNCTION public.witness()";
+
+/// Whatever a database or a role has set that would weaken a promise does not hold for the store's transactions.
+#[tokio::test]
+async fn settings_that_weaken_promises_are_overridden() {
+    let database = database();
+    drop(open(database.url()).await);
+    database.sql(WITNESS).unwrap();
+    for setting in [
+        "synchronous_commit = off",
+        "default_transaction_isolation = 'serializable'",
+        "search_path = 'nowhere'",
+        "statement_timeout = '100ms'",
+        "lock_timeout = '100ms'",
+        "idle_in_transaction_session_timeout = '100ms'",
+        "standard_conforming_strings = off",
+        "default_transaction_read_only = on",
+    ] {
+        let set = format!("ALTER DATABASE {} SET {setting}", database.name());
+        database.sql(&set).unwrap();
+    }
+    let store = open(database.url()).await;
+    dispatch(&store, r#"{"text": "a \\ 'b'"}"#).await.unwrap();
+    let seen = database
+        .sql("SELECT setting FROM public.seen ORDER BY name")
+        .unwrap();
+    assert_eq!(seen, "pg_catalog\non\non\nread committed");
+    assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
+    assert_eq!(executions(&store).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_outlives_its_server() {
+    let server = cluster(&Options::new());
+    let store = open(&server.url("postgres")).await;
+    let execution = dispatch(&store, "1").await.unwrap();
+    server.stop(Stop::Immediate).unwrap();
+    let failed = dispatch(&store, "2").await.unwrap_err();
+    assert!(failed.is_retryable(), "{failed:?}");
+    server.begin().unwrap();
+    let mut left = 20;
+    while let Err(error) = dispatch(&store, "3").await {
+        assert!(error.is_retryable() && left > 0, "{error:?}");
+        left -= 1;
+    }
+    assert!(executions(&store).await.contains(&execution));
+}

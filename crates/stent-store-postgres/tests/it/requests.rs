@@ -1,0 +1,84 @@
+//! Requests, as short as the tests need them.
+
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use stent_core::{
+    ClaimMark, ExecutionId, FunctionName, NewExecution, NewTask, Payload, Priority, QueueName,
+    Store, StoreError, TaskId, Timestamp, When, WorkerName,
+    claim::Demand,
+    lease::{LeaseDuration, LeaseTerms},
+    store::{ClaimRequest, ClaimedTask, DispatchRequest, ExecutionQuery},
+};
+
+/// An id that this process has not used.
+pub(crate) fn new_id() -> TaskId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = u16::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).expect("few ids");
+    let mut random = [0; 10];
+    random[4..8].copy_from_slice(&std::process::id().to_be_bytes());
+    random[8..].copy_from_slice(&number.to_be_bytes());
+    TaskId::from_parts(Timestamp::from_micros(1_800_000_000_000_000), &random)
+}
+
+pub(crate) fn execution(input: &str) -> NewExecution {
+    NewExecution {
+        root: NewTask {
+            id: new_id(),
+            function: FunctionName::new("f").unwrap(),
+            queue: QueueName::default(),
+            priority: Priority(0),
+            due: When::Now,
+            input: Payload::from_stored(input),
+            timeout: None,
+            deadline: None,
+        },
+        idempotency_key: None,
+        tags: Vec::new(),
+    }
+}
+
+pub(crate) fn one(execution: NewExecution) -> DispatchRequest {
+    DispatchRequest {
+        executions: vec![execution],
+    }
+}
+
+pub(crate) async fn dispatch(store: &dyn Store, input: &str) -> Result<ExecutionId, StoreError> {
+    let answer = store.dispatch(one(execution(input))).await?;
+    Ok(answer.executions[0].execution())
+}
+
+pub(crate) async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, StoreError> {
+    let request = ClaimRequest {
+        terms: LeaseTerms {
+            holder: WorkerName::new("w").unwrap(),
+            mark: ClaimMark(7),
+            duration: LeaseDuration::default(),
+        },
+        functions: vec![FunctionName::new("f").unwrap()],
+        queues: None,
+        demand: Demand {
+            limit,
+            rotation: 0,
+            accept_suspect: true,
+        },
+        crash_limit: NonZeroU32::MIN,
+    };
+    Ok(store.claim(request).await?.tasks)
+}
+
+/// How many executions there are, and the ids of the newest thousand.
+pub(crate) async fn executions(store: &dyn Store) -> Vec<ExecutionId> {
+    let query = ExecutionQuery {
+        limit: 1_000,
+        ..ExecutionQuery::default()
+    };
+    let page = store.executions(query).await.unwrap();
+    page.executions
+        .iter()
+        .map(|record| record.root.task.execution)
+        .collect()
+}
