@@ -1,5 +1,5 @@
 //! Servers come, go, and leave nothing behind.
-#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 use stent_test_postgres::{Cluster, Options, Stop, database};
 

@@ -106,11 +106,10 @@ async fn without_a_connection_left_both_opening_and_requests_say_so() {
     );
     let store = open(&server.url("postgres")).await;
     let mut taken = Vec::new();
-    loop {
-        match tokio_postgres::connect(&server.url("postgres"), tokio_postgres::NoTls).await {
-            Ok((client, connection)) => taken.push((client, tokio::spawn(connection))),
-            Err(_) => break,
-        }
+    while let Ok((client, connection)) =
+        tokio_postgres::connect(&server.url("postgres"), tokio_postgres::NoTls).await
+    {
+        taken.push((client, tokio::spawn(connection)));
     }
     let refused = refusal(options(&server.url("postgres"))).await;
     assert!(

@@ -1,5 +1,5 @@
 //! The store on servers of its own: opening, rights, poolers, encryption, and what goes wrong.
-#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 mod bad_input;
 mod listening;

@@ -29,7 +29,11 @@ impl Drop for Pooler {
 }
 
 impl Pooler {
-    /// Starts one with a single connection to the server, which all of its clients take turns with.
+    /// Starts one with two connections to the server, which all of its clients take turns with.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "another process is waited for, with a bound, which tells of nothing but its port"
+    )]
     fn start(server: &Cluster) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
