@@ -28,7 +28,8 @@ pub enum PayloadError {
     Malformed(#[source] serde_json::Error),
     /// The document is longer than the limit.
     #[error(
-        "the payload has {bytes} bytes; at most {limit} are allowed: store the data elsewhere and pass a reference"
+        "the payload has {bytes} {}; at most {limit} are allowed: store the data elsewhere and pass a reference",
+        if *.bytes == 1 { "byte" } else { "bytes" }
     )]
     TooLarge {
         /// Its length in bytes.
@@ -129,5 +130,17 @@ impl Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Payload;
+
+    #[test]
+    fn one_byte_too_many_is_one_byte() {
+        let says = |text: &str| Payload::parse(text, 0).unwrap_err().to_string();
+        assert!(says("1").starts_with("the payload has 1 byte; at most 0"));
+        assert!(says("12").starts_with("the payload has 2 bytes; at most 0"));
     }
 }

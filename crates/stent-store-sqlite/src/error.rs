@@ -17,6 +17,12 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// A folder has the database's name.
+    #[error("cannot open the database `{}`: it is a folder; name a file in it", .path.display())]
+    IsAFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file is missing and was not to be created.
     #[error("the database `{}` does not exist, and was not to be created", .path.display())]
     Missing {

@@ -85,6 +85,9 @@ impl Opening<'_> {
         if self.path.parent().is_some_and(|folder| !folder.is_dir()) {
             return Err(OpenError::MissingFolder { path });
         }
+        if self.path.is_dir() {
+            return Err(OpenError::IsAFolder { path });
+        }
         if !self.options.create {
             return match self.path.try_exists() {
                 Ok(true) => Ok(()),

@@ -1,5 +1,6 @@
 //! Turns what was written into the model, or into every error at once, each on the token that is wrong.
 
+mod near;
 mod options;
 mod signature;
 

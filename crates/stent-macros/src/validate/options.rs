@@ -7,16 +7,30 @@ use syn::{
     Expr, ExprLit, ExprPath, ExprUnary, Ident, Lit, Path, Signature, UnOp, spanned::Spanned,
 };
 
-use super::Errors;
+use super::{Errors, near};
 use crate::{
     model::{Limit, Options, Retry},
     parse::{self, Item},
 };
 
-const OPTIONS: &str =
-    "`queue`, `priority`, `max_concurrent`, `retry`, `timeout`, `version`, `name` and `blocking`";
-const RETRY_OPTIONS: &str =
-    "`max_attempts`, `initial_delay`, `max_delay`, `backoff`, `jitter` and `when`";
+const OPTIONS: &[&str] = &[
+    "queue",
+    "priority",
+    "max_concurrent",
+    "retry",
+    "timeout",
+    "version",
+    "name",
+    "blocking",
+];
+const RETRY_OPTIONS: &[&str] = &[
+    "max_attempts",
+    "initial_delay",
+    "max_delay",
+    "backoff",
+    "jitter",
+    "when",
+];
 const LIMIT_FORM: &str =
     "write `max_concurrent = 4`, or `max_concurrent(4, while_waiting = \"release\")`";
 
@@ -26,15 +40,7 @@ const NAME_MAX_BYTES: usize = 255;
 /// Checks the options of a function.
 pub(crate) fn check(written: parse::Options, function: &Signature, errors: &mut Errors) -> Options {
     let mut options = Options::default();
-    let mut name = Name {
-        text: function
-            .ident
-            .to_string()
-            .trim_start_matches("r#")
-            .to_owned(),
-        span: function.ident.span(),
-        version: 1,
-    };
+    let mut name = Name::of(&function.ident);
     let mut blocking = None;
     for item in once_each(written.items, errors) {
         match item {
@@ -81,7 +87,10 @@ pub(crate) fn check(written: parse::Options, function: &Signature, errors: &mut 
                 other => unknown(&option, other, OPTIONS, errors),
             },
             Item::Bare(value) => {
-                errors.on(value, format!("expected an option; known are {OPTIONS}"));
+                errors.on(
+                    value,
+                    format!("expected an option; known are {}", listed(OPTIONS)),
+                );
             }
         }
     }
@@ -108,11 +117,24 @@ fn form(option: &str) -> &'static str {
     }
 }
 
-fn unknown(option: &Ident, name: &str, known: &str, errors: &mut Errors) {
-    errors.at(
-        option.span(),
-        format!("unknown option `{name}`; known are {known}"),
-    );
+fn unknown(option: &Ident, name: &str, known: &[&str], errors: &mut Errors) {
+    let listed = listed(known);
+    let message = match near::nearest(name, known) {
+        Some(meant) => {
+            format!("unknown option `{name}`; did you mean `{meant}`? Known are {listed}")
+        }
+        None => format!("unknown option `{name}`; known are {listed}"),
+    };
+    errors.at(option.span(), message);
+}
+
+/// Names in a sentence.
+fn listed(names: &[&str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 /// The items whose option was not given before.
@@ -147,7 +169,9 @@ fn limit(items: Vec<Item>, span: Span, errors: &mut Errors) -> Option<Limit> {
                     Some("hold") | None => {}
                     Some(other) => errors.on(
                         value,
-                        format!("`while_waiting` is `{other}`; it is `\"hold\"` or `\"release\"`"),
+                        format!(
+                            "`while_waiting` is `{other}`; it must be `\"hold\"` or `\"release\"`"
+                        ),
                     ),
                 }
             }
@@ -189,7 +213,10 @@ fn retry(items: Vec<Item>, errors: &mut Errors) -> Retry {
         let Item::Value(option, value) = item else {
             errors.at(
                 span,
-                format!("expected an option with a value, such as `max_attempts = 5`; known are {RETRY_OPTIONS}"),
+                format!(
+                    "expected an option with a value, such as `max_attempts = 5`; known are {}",
+                    listed(RETRY_OPTIONS)
+                ),
             );
             continue;
         };
@@ -207,14 +234,20 @@ fn retry(items: Vec<Item>, errors: &mut Errors) -> Retry {
                 retry.backoff = float(
                     &value,
                     "backoff",
-                    "a finite factor of at least 1",
+                    "a finite factor of at least 1, such as `2.0`",
                     factor,
                     errors,
                 );
             }
             "jitter" => {
                 let fraction = |fraction: f64| (0.0..=1.0).contains(&fraction);
-                retry.jitter = float(&value, "jitter", "a fraction from 0 to 1", fraction, errors);
+                retry.jitter = float(
+                    &value,
+                    "jitter",
+                    "a fraction from 0 to 1, such as `0.1`",
+                    fraction,
+                    errors,
+                );
             }
             "when" => retry.when = path(&value, errors),
             other => unknown(&option, other, RETRY_OPTIONS, errors),
@@ -236,6 +269,15 @@ struct Name {
 }
 
 impl Name {
+    /// The name of a function that is given no other.
+    fn of(function: &Ident) -> Self {
+        Self {
+            text: function.to_string().trim_start_matches("r#").to_owned(),
+            span: function.span(),
+            version: 1,
+        }
+    }
+
     fn set(&mut self, value: &Expr, errors: &mut Errors) {
         self.span = value.span();
         if let Some(text) = text(value, "name", errors) {
@@ -268,6 +310,15 @@ impl Name {
     }
 }
 
+/// A text that an option may be.
+fn example(option: &str) -> &'static str {
+    match option {
+        "queue" => "mail",
+        "while_waiting" => "release",
+        _ => "charge",
+    }
+}
+
 fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
@@ -278,7 +329,13 @@ fn literal(value: &Expr) -> Option<&Lit> {
 /// A name: 1 to 255 bytes without control characters.
 fn text(value: &Expr, option: &str, errors: &mut Errors) -> Option<String> {
     let Some(Lit::Str(literal)) = literal(value) else {
-        errors.on(value, format!("`{option}` is a text in quotes"));
+        errors.on(
+            value,
+            format!(
+                "`{option}` must be a text in quotes, such as `\"{}\"`",
+                example(option)
+            ),
+        );
         return None;
     };
     let text = literal.value();
@@ -302,7 +359,7 @@ fn duration(value: &Expr, option: &str, errors: &mut Errors) -> Option<Duration>
     let Some(Lit::Str(literal)) = literal(value) else {
         errors.on(
             value,
-            format!("`{option}` is a duration in quotes, such as `\"1h 30m\"` or `\"500ms\"`"),
+            format!("`{option}` must be a duration in quotes, such as `\"1h 30m\"` or `\"500ms\"`"),
         );
         return None;
     };
@@ -343,7 +400,10 @@ fn integer(value: &Expr, option: &str, errors: &mut Errors) -> Option<i128> {
             number
         });
     }
-    errors.on(value, format!("`{option}` is a whole number"));
+    errors.on(
+        value,
+        format!("`{option}` must be a whole number, such as `5`"),
+    );
     None
 }
 
@@ -419,7 +479,7 @@ fn float(
             None
         }
         None => {
-            errors.on(value, format!("`{option}` is {allowed}"));
+            errors.on(value, format!("`{option}` must be {allowed}"));
             None
         }
     }
@@ -434,7 +494,7 @@ fn path(value: &Expr, errors: &mut Errors) -> Option<Path> {
     }
     errors.on(
         value,
-        "`when` is the path of a function that takes `&E` and returns a `bool`",
+        "`when` must be the path of a function that takes `&E` and returns a `bool`, such as `is_transient`",
     );
     None
 }

@@ -57,6 +57,18 @@ fn a_missing_file_that_must_not_be_created_is_told() {
 }
 
 #[test]
+fn a_folder_in_place_of_the_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for create in [true, false] {
+        let options = SqliteOptions::new(folder.path()).create(create);
+        let error = options.open().unwrap_err();
+        assert!(matches!(error, OpenError::IsAFolder { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&*folder.path().to_string_lossy()), "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_database_is_refused_and_left_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text.db");
