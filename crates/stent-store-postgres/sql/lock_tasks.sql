@@ -1,5 +1,5 @@
 -- Tasks by id, locked in the order of their ids. Primary key.
--- proven by race::a_suspension_that_races_with_a_childs_end_misses_nothing
+-- proven by races::a_child_that_ends_after_its_parent_suspended_wakes_it
 SELECT id, execution, parent, position, lane, state, due_at, lease_expires_at, holder, ended_at, token, mark, commits,
        failed_attempts, crashes, crashes_as_suspect, cancel_requested, operations, deliveries, timeout_us, deadline_at,
        queued_at, created_at, seq
