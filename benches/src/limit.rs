@@ -4,6 +4,8 @@
 //! that a claim takes exactly as many as it asks for), and completed with a result under their fencing token; all of them stay as history.
 //! Every batch is one transaction. The connection is set up as the SQLite store sets up its own.
 
+pub(crate) mod postgres;
+
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -71,9 +73,13 @@ impl Limit {
         self.batches.first().expect("`BATCHES` is not empty")
     }
 
-    /// The largest batches.
+    /// The batches that drain fastest.
     pub(crate) fn bulk(&self) -> &AtBatch {
-        self.batches.last().expect("`BATCHES` is not empty")
+        let fastest = |a: &&AtBatch, b: &&AtBatch| a.drain().total_cmp(&b.drain());
+        self.batches
+            .iter()
+            .max_by(fastest)
+            .expect("`BATCHES` is not empty")
     }
 
     /// Milliseconds that a fraction of single inserts did not exceed: one commit each.

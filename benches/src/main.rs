@@ -23,7 +23,11 @@ use std::{error::Error, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{options::Options, report::Report};
+use crate::{
+    options::Options,
+    report::Report,
+    stores::{PostgresServer, StoreKind},
+};
 
 /// What went wrong in a measurement: there is nothing to do about it but to say so.
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -42,14 +46,26 @@ fn run(options: &Options) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let server = options
+        .stores()
+        .contains(&StoreKind::Postgres)
+        .then(PostgresServer::start)
+        .transpose()?;
     let mut report = Report::default();
     for round in 1..=options.rounds() {
         for workload in options.workloads() {
             eprintln!("round {round} of {}: {workload}", options.rounds());
             let limit = limit::measure(options)?;
-            report.add_limit(&limit);
+            report.add_limit("by hand", &limit);
             for store in options.stores() {
-                let samples = runtime.block_on(workload.run(store, options, &limit))?;
+                let samples = match &server {
+                    Some(server) if store == StoreKind::Postgres => {
+                        let limit = runtime.block_on(limit::postgres::measure(options, server))?;
+                        report.add_limit("by hand, pg", &limit);
+                        runtime.block_on(workload.run(store, options, &limit))?
+                    }
+                    Some(_) | None => runtime.block_on(workload.run(store, options, &limit))?,
+                };
                 report.add(store, samples);
             }
         }

@@ -54,9 +54,9 @@ impl Report {
     }
 
     /// Adds the limit itself, so that it can be compared between machines.
-    pub(crate) fn add_limit(&mut self, limit: &Limit) {
+    pub(crate) fn add_limit(&mut self, database: &'static str, limit: &Limit) {
         for sample in limit.samples() {
-            self.push("by hand", sample);
+            self.push(database, sample);
         }
     }
 

@@ -1,12 +1,19 @@
 //! The stores that are measured, each with all options at their defaults.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use clap::ValueEnum;
 use stent::{
     Stent,
-    store::{MemoryStore, SqliteOptions, SqliteStore, Store, Synchronous},
+    store::{MemoryStore, PostgresStore, SqliteOptions, SqliteStore, Store, Synchronous},
 };
+use stent_test_postgres::Cluster;
 use tempfile::TempDir;
 
 use crate::{Result, options::Options};
@@ -16,15 +23,17 @@ use crate::{Result, options::Options};
 pub(crate) enum StoreKind {
     Memory,
     Sqlite,
+    Postgres,
 }
 
 impl StoreKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::Sqlite];
+    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Sqlite, Self::Postgres];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
         }
     }
 }
@@ -44,8 +53,15 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub(crate) fn new(kind: StoreKind, options: &Options) -> Result<Self> {
+    pub(crate) async fn new(kind: StoreKind, options: &Options) -> Result<Self> {
         match kind {
+            StoreKind::Postgres => Ok(Self {
+                store: Arc::new(
+                    PostgresStore::open(&PostgresServer::running()?.database()?).await?,
+                ),
+                counted: None,
+                _folder: None,
+            }),
             StoreKind::Memory => Ok(Self {
                 store: Arc::new(MemoryStore::new()),
                 counted: None,
@@ -80,5 +96,42 @@ impl Opened {
         self.counted
             .as_ref()
             .map(|store| store.write_counts().commits)
+    }
+}
+
+/// A throwaway server that waits for the disk; it ends with this value.
+#[derive(Debug)]
+pub(crate) struct PostgresServer {
+    cluster: Arc<Cluster>,
+}
+
+/// The server that runs, which each [`Opened`] finds here.
+static RUNNING: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+
+impl PostgresServer {
+    pub(crate) fn start() -> Result<Self> {
+        let options = stent_test_postgres::Options::new()
+            .durable(true)
+            .set("shared_buffers", "512MB");
+        let cluster = Arc::new(Cluster::start(&options)?);
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&cluster);
+        Ok(Self { cluster })
+    }
+
+    fn running() -> Result<Self> {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = running
+            .upgrade()
+            .ok_or("no PostgreSQL server was started")?;
+        Ok(Self { cluster })
+    }
+
+    /// The URL of a new, empty database.
+    pub(crate) fn database(&self) -> Result<String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bench_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.cluster
+            .sql("postgres", &format!("create database {name}"))?;
+        Ok(self.cluster.url(&name))
     }
 }

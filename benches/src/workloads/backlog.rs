@@ -53,7 +53,7 @@ pub(super) async fn run(store: StoreKind, options: &Options) -> Result<Vec<Sampl
 /// Drains so many tasks beside the others.
 async fn drain(store: StoreKind, options: &Options, others: Others, tasks: usize) -> Result<Ran> {
     let count = options.scaled(OTHERS);
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let stay = match others {
         Others::None => 0,
         Others::Ended => {

@@ -38,7 +38,7 @@ pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> R
 
 /// Each caller dispatches one call after the other.
 async fn one_by_one(store: StoreKind, options: &Options, way: &Way) -> Result<Sample> {
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let each = options.scaled(way.tasks) / way.callers;
     let tasks = each * way.callers;
     let commits = opened.commits();
@@ -72,7 +72,7 @@ async fn one_by_one(store: StoreKind, options: &Options, way: &Way) -> Result<Sa
 }
 
 async fn in_bulk(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let tasks = options.scaled(100_000);
     let stent = opened.client();
     let commits = opened.commits();

@@ -14,7 +14,7 @@ const TASKS: usize = 100_000;
 
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
     let tasks = options.scaled(TASKS);
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let calls = (0..u64::try_from(tasks)?).map(noop);
     opened.client().dispatch_all(calls).await?;
     let ran = work_off(&opened, tasks).await?;

@@ -14,7 +14,7 @@ const CHILDREN: usize = 10_000;
 
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
     let children = options.scaled(CHILDREN);
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let call = fan_out(u64::try_from(children)?);
     opened.client().dispatch(call).await?;
     let ran = work_off(&opened, children + 1).await?;

@@ -18,7 +18,7 @@ const CALLS: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(3);
 
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let stent = opened.client();
     let started = Arc::new(Started::default());
     let worker = stent

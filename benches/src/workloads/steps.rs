@@ -26,7 +26,7 @@ pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> R
 
 async fn alone(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
     let children = options.scaled(ALONE);
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let call = call_in_sequence(u64::try_from(children)?);
     opened.client().dispatch(call).await?;
     let ran = work_off(&opened, children + 1).await?;
@@ -42,7 +42,7 @@ async fn alone(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sam
 
 async fn children(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
     let executions = options.scaled(EXECUTIONS);
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let calls = (0..executions).map(|_| call_in_sequence(EACH as u64));
     opened.client().dispatch_all(calls).await?;
     let ran = work_off(&opened, executions * (EACH + 1)).await?;
@@ -58,7 +58,7 @@ async fn children(store: StoreKind, options: &Options, limit: &Limit) -> Result<
 
 async fn steps(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
     let executions = options.scaled(EXECUTIONS);
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let calls = (0..executions).map(|_| step_in_sequence(EACH as u64));
     opened.client().dispatch_all(calls).await?;
     let ran = work_off(&opened, executions).await?;

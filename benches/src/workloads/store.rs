@@ -25,7 +25,7 @@ const BATCH: usize = 1_000;
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
     let batches = options.scaled(TASKS).div_ceil(BATCH);
     let tasks = batches * BATCH;
-    let opened = Opened::new(store, options)?;
+    let opened = Opened::new(store, options).await?;
     let function = FunctionName::new("noop")?;
     let dispatching = dispatch(&opened, &function, batches).await?;
     let (claiming, committing) = drain(&opened, &function, batches).await?;
