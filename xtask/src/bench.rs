@@ -15,7 +15,7 @@ pub(crate) struct Options {
     /// Only this workload: store, dispatch, drain, latency, steps, fanout or backlog; may be given more than once
     #[arg(long, value_name = "WORKLOAD")]
     only: Vec<String>,
-    /// Only on this store: memory or sqlite; may be given more than once
+    /// Only on this store: memory, sqlite or postgres; may be given more than once
     #[arg(long, value_name = "STORE")]
     store: Vec<String>,
     /// How often everything is measured; medians are reported

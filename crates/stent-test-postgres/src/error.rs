@@ -12,6 +12,12 @@ pub enum Error {
          `/usr/lib/postgresql/*/bin` or on `PATH`, or name a server with STENT_TEST_POSTGRES_URL"
     )]
     Missing,
+    /// A program that a test needs is not there, and was not installed.
+    #[error("`{program}` is not installed: install it (Debian: `apt-get install {program}`)")]
+    MissingProgram {
+        /// The program.
+        program: String,
+    },
     /// PostgreSQL refuses to run as root, and there is nobody else to run it as.
     #[error(
         "PostgreSQL does not run as root, and this machine has no user `postgres`; make one, or run as another user"

@@ -15,5 +15,5 @@ pub use crate::{
     cluster::{Cluster, Options, Stop},
     database::{Database, Server, URL_VARIABLE, database, shared},
     error::Error,
-    programs::Programs,
+    programs::{Programs, program},
 };

@@ -5,6 +5,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use crate::Error;
@@ -37,7 +38,7 @@ impl Programs {
         let is_root = rustix::process::geteuid().is_root();
         let folder = match folder() {
             Some(folder) => folder,
-            None if is_root && install() => folder().ok_or(Error::Missing)?,
+            None if is_root && install("postgresql") => folder().ok_or(Error::Missing)?,
             None => return Err(Error::Missing),
         };
         let user = if is_root {
@@ -75,6 +76,29 @@ impl Programs {
             None => Ok(()),
         }
     }
+}
+
+/// A program that tests need beside the server's, by the name of its Debian package; as root on a machine with `apt-get`, it is installed first
+/// where it is missing.
+///
+/// # Errors
+/// [`Error::MissingProgram`], which says what to do.
+pub fn program(name: &str) -> Result<PathBuf, Error> {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = || {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
+        folders
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file())
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    find()
+        .or_else(|| (is_root && install(name)).then(find).flatten())
+        .ok_or_else(|| Error::MissingProgram {
+            program: name.to_owned(),
+        })
 }
 
 /// Runs a program to its end; what it printed.
@@ -119,14 +143,14 @@ fn is_whole(folder: &Path) -> bool {
 }
 
 /// Installs Debian's package. Whether that worked shows when the programs are looked for.
-fn install() -> bool {
+fn install(package: &str) -> bool {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command.args(["-qq", "-y"]).args(arguments);
         command.status().is_ok_and(|status| status.success())
     };
-    let package = ["install", "--no-install-recommends", "postgresql"];
+    let package = ["install", "--no-install-recommends", package];
     apt(&package) || (apt(&["update"]) && apt(&package))
 }
 

@@ -50,14 +50,7 @@ impl Pooler {
         );
         let file = folder.join("pgbouncer.ini");
         fs::write(&file, settings).unwrap();
-        let program = [
-            "/usr/sbin/pgbouncer",
-            "/usr/bin/pgbouncer",
-            "/usr/local/bin/pgbouncer",
-        ]
-        .into_iter()
-        .find(|path| fs::exists(path).unwrap_or_default())
-        .expect("PgBouncer is needed: `apt-get install pgbouncer`");
+        let program = stent_test_postgres::program("pgbouncer").unwrap();
         let process = Command::new(program)
             .arg(&file)
             .current_dir("/")

@@ -21,7 +21,7 @@ struct Encrypted {
 }
 
 fn openssl(folder: &Path, arguments: &str) {
-    let done = Command::new("openssl")
+    let done = Command::new(stent_test_postgres::program("openssl").unwrap())
         .args(arguments.split(' '))
         .current_dir(folder)
         .output()
