@@ -146,8 +146,8 @@ impl Session<'_> {
     }
 
     async fn cancel_one(&mut self, execution: ExecutionId) -> Result<CancelAnswer, Fault> {
-        let root = self.tasks.get(execution.root());
-        let Some(root) = root.filter(|root| root.is_root()).cloned() else {
+        let root = self.find(execution.root()).await?;
+        let Some(root) = root.filter(stent_core::Task::is_root) else {
             return Ok(CancelAnswer::NoSuchExecution);
         };
         let state = root.state.kind();
@@ -161,8 +161,8 @@ impl Session<'_> {
     }
 
     async fn replay_one(&mut self, execution: ExecutionId) -> Result<ReplayAnswer, Fault> {
-        let root = self.tasks.get(execution.root());
-        let Some(root) = root.filter(|root| root.is_root()).cloned() else {
+        let root = self.find(execution.root()).await?;
+        let Some(root) = root.filter(stent_core::Task::is_root) else {
             return Ok(ReplayAnswer::NoSuchExecution);
         };
         let state = root.state.kind();

@@ -128,8 +128,11 @@ impl Session<'_> {
         &mut self,
         commit: &TaskCommit,
     ) -> Result<Result<Done, CommitRefused>, Fault> {
-        let Some(task) = self.find(commit.task).await? else {
-            return Ok(Err(CommitRefused::LeaseLost));
+        let task = match self.find(commit.task).await {
+            Ok(Some(task)) => task,
+            // Nobody can hold what nobody can read; its neighbours go on.
+            Ok(None) | Err(Fault::Row { .. }) => return Ok(Err(CommitRefused::LeaseLost)),
+            Err(error) => return Err(error),
         };
         if task.operations == 0 {
             self.histories.know_empty(task.id);

@@ -61,8 +61,8 @@ impl Session<'_> {
         if self.mailboxes.knows(signal.id) == Some(true) {
             return Ok(SignalAnswer::Known);
         }
-        let root = self.tasks.get(signal.execution.root());
-        let root = root.filter(|root| root.is_root());
+        let root = self.find(signal.execution.root()).await?;
+        let root = root.filter(stent_core::Task::is_root);
         let answer = accept(root.map(|root| root.state.kind()));
         if answer == SignalAnswer::Accepted {
             let mailbox = (signal.execution, signal.name.clone());

@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Changes {
     /// `None` for one that does not exist.
     known: HashMap<TaskId, Option<Known>>,
+    /// Those whose rows this version cannot read, and why.
+    unreadable: HashMap<TaskId, String>,
     /// Those that were made, in order.
     made: Vec<TaskId>,
     /// Those that were changed, in the order of their first change.
@@ -60,6 +62,18 @@ impl Changes {
     pub(crate) fn no_others(&mut self, ids: impl Iterator<Item = TaskId>) {
         for id in ids {
             self.known.entry(id).or_insert(None);
+        }
+    }
+
+    /// Fails for a task whose row could not be read.
+    fn check(&self, id: TaskId) -> Result<(), Fault> {
+        match self.unreadable.get(&id) {
+            None => Ok(()),
+            Some(what) => Err(Fault::Row {
+                table: "tasks",
+                row: id.to_string(),
+                what: what.clone(),
+            }),
         }
     }
 
@@ -140,10 +154,19 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Knows the tasks of rows that were read under their lock. One that cannot be read fails the request.
+    /// Knows the tasks of rows that were read under their lock. One that cannot be read is left alone, and fails only who asks for it.
     pub(crate) async fn know_tasks(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), Fault> {
-        for task in self.stored(rows).await? {
-            self.tasks.read(task);
+        self.know_lanes(rows).await?;
+        for row in rows {
+            match self.stored_one(row) {
+                Ok(task) => self.tasks.read(task),
+                Err(error @ Fault::Row { .. }) => {
+                    tracing::warn!(%error, "a task cannot be read and is left alone");
+                    let id = rows::Reading::new(row, "tasks").task_id(0)?;
+                    self.tasks.unreadable.insert(id, error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -151,6 +174,7 @@ impl Session<'_> {
     /// A task of an execution that is locked.
     pub(crate) async fn find(&mut self, id: TaskId) -> Result<Option<Task>, Fault> {
         self.find_all(&[id]).await?;
+        self.tasks.check(id)?;
         Ok(self.tasks.get(id).cloned())
     }
 

@@ -401,3 +401,31 @@ async fn a_key_that_another_transaction_gave_up_is_free() {
     let answer = dispatching.await.expect("done").expect("a dispatch");
     assert!(matches!(answer.executions[0], Dispatched::Created(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_cannot_be_read_holds_nobody_else_up() {
+    let world = World::new().await;
+    let (broken, task) = (world.start().await, world.start().await);
+    let spoil = format!(
+        "UPDATE stent.tasks SET lease_expires_at = 1, commits = -1 WHERE id = '{}'",
+        broken.task.id
+    );
+    world.gate.batch_execute(&spoil).await.expect("a task");
+    let next = dispatch(&*world.store, "1").await.expect("a dispatch");
+    let claimed = claim(&*world.store, 10).await.expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].task.id, next.root());
+    let ends = |of: &ClaimedTask| TaskCommit {
+        task: of.task.id,
+        fence: of.task.fence,
+        number: 1,
+        assumes: Vec::new(),
+        writes: Vec::new(),
+        then: done(),
+    };
+    let commits = vec![ends(&broken), ends(&task)];
+    let answer = world.store.commit(CommitRequest { commits }).await;
+    let results = answer.expect("a commit").results;
+    assert_eq!(results[0].result, Err(CommitRefused::LeaseLost));
+    assert!(results[1].result.is_ok());
+}
