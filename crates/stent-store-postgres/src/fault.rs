@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** what a failure means is decided by SQLSTATE codes and by where it happened, never by texts.
 
+use std::time::Duration;
+
 use stent_core::{NewExecution, StoreError, defaults};
 use tokio_postgres::error::SqlState;
 
@@ -32,6 +34,9 @@ pub(crate) enum Fault {
         row: String,
         what: String,
     },
+    /// The server has not answered in time; what it does with the request is not known.
+    #[error("the server did not answer within {after:?}")]
+    Silent { after: Duration },
     /// Another transaction did something meanwhile that this one must see: it is done anew.
     #[error("another transaction was faster")]
     Again,
@@ -41,7 +46,7 @@ impl Fault {
     fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) | Self::Commit(error) => error.code(),
-            Self::Row { .. } | Self::Again => None,
+            Self::Row { .. } | Self::Silent { .. } | Self::Again => None,
         }
     }
 
@@ -54,6 +59,7 @@ impl Fault {
     pub(crate) fn leaves_connection(&self) -> bool {
         match self {
             Self::Again | Self::Row { .. } => true,
+            Self::Silent { .. } => false,
             Self::Postgres(_) | Self::Commit(_) => self.code().is_some(),
         }
     }
@@ -65,6 +71,12 @@ impl Fault {
             Self::Commit(error) => error::at_commit(operation, error),
             Self::Row { .. } => StoreError::Final {
                 what: format!("`{operation}` found data that it cannot read"),
+                source: Some(Box::new(self)),
+            },
+            Self::Silent { .. } => StoreError::OutcomeUnknown {
+                what: format!(
+                    "nobody knows whether `{operation}` was done; its connection is closed"
+                ),
                 source: Some(Box::new(self)),
             },
             Self::Again => StoreError::Retryable {

@@ -69,14 +69,21 @@ impl Session<'_> {
         calls: &[Call],
     ) -> Result<Vec<Vec<Row>>, Fault> {
         let mut statements = Vec::with_capacity(calls.len());
-        for call in calls {
-            statements.push(self.prepare(call.sql).await?);
-        }
-        let mut answers: Vec<Answer<'_>> = Vec::with_capacity(calls.len() + 1);
+        let mut answers: Vec<Answer<'_>> = Vec::with_capacity(calls.len() + 2);
         match frame {
             Frame::Begin | Frame::Whole => answers.push(self.begin(Sql::Begin)),
             Frame::BeginRead => answers.push(self.begin(Sql::BeginRead)),
             Frame::Middle | Frame::Commit | Frame::Alone => {}
+        }
+        // To prepare a statement, the server looks at its tables, and waits for whoever has locked them: within the transaction's bounds.
+        // Without prepared statements that is done once per store, under names that may be taken, which no transaction would survive.
+        if self.connection.keeps_statements()
+            && let Some(begin) = answers.first_mut()
+        {
+            send(begin).await;
+        }
+        for call in calls {
+            statements.push(self.prepare(call.sql).await?);
         }
         for (call, statement) in calls.iter().zip(&statements) {
             answers.push(Box::pin(self.answer(call, statement)));
@@ -116,6 +123,21 @@ impl Session<'_> {
             .map(|parameter| &**parameter as &(dyn ToSql + Sync))
             .collect();
         self.run(statement, &parameters).await
+    }
+}
+
+/// Sends a statement whose answer is waited for later.
+async fn send(answer: &mut Answer<'_>) {
+    let mut early = None;
+    poll_fn(|context| {
+        if let Poll::Ready(ready) = answer.as_mut().poll(context) {
+            early = Some(ready);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    if let Some(ready) = early {
+        *answer = Box::pin(std::future::ready(ready));
     }
 }
 

@@ -169,9 +169,14 @@ impl Connection {
             .await
     }
 
+    /// Whether statements are prepared once per connection.
+    pub(crate) fn keeps_statements(&self) -> bool {
+        self.shared.is_prepared.load(Ordering::Relaxed)
+    }
+
     /// A statement, prepared once per connection where that works.
     pub(crate) async fn prepared(&self, text: &str) -> Result<Statement, Error> {
-        if self.shared.is_prepared.load(Ordering::Relaxed) {
+        if self.keeps_statements() {
             let prepared = self.prepare_cached(text).await;
             return prepared
                 .map(Statement::Kept)

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use stent_core::{
@@ -39,6 +40,8 @@ impl From<&Task> for Place {
 pub(crate) struct Shared {
     pub(crate) pool: Pool,
     pub(crate) statements: Statements,
+    /// How long a request may take in all before its connection is given up.
+    pub(crate) patience: Duration,
     /// Where it is `None` the database's clock counts.
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) lanes: Lanes,
@@ -56,12 +59,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A request has some statements, of which one may wait for as long as the server lets it; beyond that the server does not answer at all.
+/// Without a bound for statements there is none for requests.
+fn patience(statement_timeout: Duration) -> Duration {
+    if statement_timeout.is_zero() {
+        Duration::MAX
+    } else {
+        statement_timeout.saturating_mul(2)
+    }
+}
+
 impl Shared {
     pub(crate) fn new(pool: Pool, options: PostgresOptions) -> Self {
         let hub = Arc::default();
         Self {
             wires: Wires::new(&options, &pool, &hub),
             pool,
+            patience: patience(options.statement_timeout),
             statements: Statements::new(&options.schema),
             clock: options.clock,
             lanes: Lanes::default(),

@@ -1,7 +1,7 @@
 //! Running requests: each in a transaction of its own, anew when another transaction was in its way.
 //!
 //! **Invariant:** a transaction runs in a task that nobody drops, whatever becomes of its caller; and a connection whose call failed in a way that
-//! leaves its state unknown is thrown away.
+//! leaves its state unknown is thrown away. No request takes longer than the store's patience, whatever the server does.
 
 use std::sync::Arc;
 
@@ -55,7 +55,9 @@ impl Shared {
     async fn attempt<V: Verb>(&self, verb: &V) -> Result<V::Answer, Failure> {
         let mut connection = self.pool.get(V::NAME).await.map_err(Failure::Store)?;
         let mut session = Session::new(&connection, self);
-        let done = session.transact(verb).await;
+        let after = self.patience;
+        let done = tokio::time::timeout(after, session.transact(verb)).await;
+        let done = done.unwrap_or(Err(Fault::Silent { after }));
         let hints = session.take_hints();
         drop(session);
         let fault = match done {
@@ -82,9 +84,12 @@ impl Shared {
         let running = tokio::spawn(async move {
             let mut connection = shared.pool.get(L::NAME).await?;
             let session = Session::new(&connection, &shared);
-            let looked = look.run(&session).await;
+            let after = shared.patience;
+            let looked = tokio::time::timeout(after, look.run(&session)).await;
+            let looked = looked.unwrap_or(Err(Fault::Silent { after }));
             drop(session);
-            if connection.batch_execute("ROLLBACK").await.is_err() {
+            let lost = matches!(&looked, Err(fault) if !fault.leaves_connection());
+            if lost || connection.batch_execute("ROLLBACK").await.is_err() {
                 connection.discard();
             }
             looked.map_err(|fault| fault.into_store_error(L::NAME))

@@ -136,8 +136,6 @@ async fn a_statement_that_takes_too_long_fails_as_retryable() {
     let database = database();
     let options = options(database.url()).lock_timeout(Duration::from_millis(50));
     let store = options.open().await.unwrap();
-    // Its statements are prepared by now.
-    dispatch(&store, "1").await.unwrap();
     let (other, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls)
         .await
         .unwrap();
