@@ -98,6 +98,7 @@ macro_rules! __for_each_case {
                 a_child_that_is_not_due_is_not_started_with_its_commit
                 a_child_is_started_only_if_a_slot_is_free
                 an_assumed_outcome_must_be_what_was_recorded
+                an_outcome_of_another_holder_than_assumed_is_stale
                 an_outcome_in_another_place_than_assumed_is_stale
                 a_deadline_that_the_holder_reports_is_recorded_as_such
                 a_commit_for_a_task_that_was_deleted_is_refused

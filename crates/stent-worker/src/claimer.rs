@@ -69,11 +69,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         shared: Arc::clone(&shared),
     };
     let hints = Arc::new(Hints::default());
-    let listener = tokio::spawn(listen(
+    let _listener = Attached(tokio::spawn(listen(
         Arc::clone(&shared),
         Arc::clone(&hints),
         shared.store.hints(),
-    ));
+    )));
     let mut backoff = Backoff::new(&shared);
     while !shared.is_draining() {
         let seen = hints.count();
@@ -86,11 +86,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 continue;
             }
         }
-        if seen == hints.count() {
-            claimer.rest(&hints, seen).await;
-        }
+        claimer.rest(&hints, seen).await;
     }
-    listener.abort();
+}
+
+/// A task that ends with this value.
+struct Attached(tokio::task::JoinHandle<()>);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Claimer {

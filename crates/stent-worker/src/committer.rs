@@ -6,7 +6,7 @@
 //! A commit may reach the store before one that was sent earlier, after a failure or on another connection. That does no harm: a task has one
 //! commit on its way, and what a commit builds upon stands in it as an assumption that the store checks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use stent_core::{
@@ -74,7 +74,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Unit>) {
         let full = gathered.len() >= defaults::COMMIT_BATCH;
         let free = on_their_way.is_empty() || full && on_their_way.len() < IN_FLIGHT;
         if free && !gathered.is_empty() {
-            on_their_way.push(send(&shared, std::mem::take(&mut gathered)));
+            let first_sent = shared.clock.now();
+            on_their_way.push(send(&shared, std::mem::take(&mut gathered), first_sent));
         }
         tokio::select! {
             biased;
@@ -89,7 +90,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Unit>) {
 }
 
 /// Sends a batch until it is answered, or no lease in it is left.
-async fn send(shared: &Shared, mut batch: Vec<Part>) {
+async fn send(shared: &Shared, mut batch: Vec<Part>, first_sent: Duration) {
     let mut backoff = Backoff::new(shared);
     while !batch.is_empty() {
         let request = CommitRequest {
@@ -101,6 +102,9 @@ async fn send(shared: &Shared, mut batch: Vec<Part>) {
                 shared.heard(answer.now);
                 shared.stats.committed(batch.len());
                 for (part, result) in batch.into_iter().zip(answer.results) {
+                    // What an earlier try did counts from that try: the leases that it gave to children are as old.
+                    let repeated = matches!(&result.result, Ok(applied) if applied.repeated);
+                    let sent = if repeated { first_sent } else { sent };
                     part.handle.tell(Event::Answer {
                         result: Box::new(result),
                         sent,
@@ -117,7 +121,7 @@ async fn send(shared: &Shared, mut batch: Vec<Part>) {
             Err(error) if batch.len() > 1 => {
                 tracing::error!(%error, tasks = batch.len(), "the store refused a batch; sending its tasks one by one");
                 for part in batch {
-                    Box::pin(send(shared, vec![part])).await;
+                    Box::pin(send(shared, vec![part], first_sent)).await;
                 }
                 return;
             }

@@ -25,6 +25,7 @@ pub(crate) struct TaskContext {
     shared: Arc<Shared>,
     replay: Mutex<Replay>,
     stop: AtomicBool,
+    given_up: AtomicBool,
     stop_wakers: Mutex<Vec<Waker>>,
 }
 
@@ -48,6 +49,7 @@ impl TaskContext {
             stop: AtomicBool::new(shared.is_draining()),
             shared,
             replay: Mutex::new(replay),
+            given_up: AtomicBool::new(false),
             stop_wakers: Mutex::new(Vec::new()),
         })
     }
@@ -62,6 +64,19 @@ impl TaskContext {
         for waker in std::mem::take(&mut *lock(&self.stop_wakers)) {
             waker.wake();
         }
+    }
+}
+
+impl TaskContext {
+    /// Asks the body to stop; what becomes of its task is decided without it.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// Whether nobody wants the body's result any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct ChildEnded {
     pub(crate) position: CallPosition,
+    /// What its claim handed out.
+    pub(crate) fence: Fence,
     pub(crate) outcome: Outcome,
     pub(crate) parts: Vec<Part>,
     pub(crate) permit: Option<OwnedSemaphorePermit>,
@@ -79,6 +81,8 @@ pub(crate) struct Handle {
     seen: AtomicU32,
     /// Whether it waits for something outside its body.
     parked: AtomicBool,
+    /// Whether its body waits for something that others record.
+    expects: AtomicBool,
     /// Whether it takes the ends of its children.
     takes_children: AtomicBool,
     /// Whether its lease is renewed.
@@ -108,6 +112,7 @@ impl Handle {
             renewed_at: AtomicU64::new(to_micros(sent)),
             seen: AtomicU32::new(0),
             parked: AtomicBool::new(false),
+            expects: AtomicBool::new(false),
             takes_children: AtomicBool::new(false),
             renews: AtomicBool::new(true),
             inbox: Mutex::new(Inbox::default()),
@@ -150,8 +155,13 @@ impl Handle {
         self.seen.store(seen.0, Ordering::Release);
     }
 
-    pub(crate) fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Acquire)
+    /// Whether its body waits for something that others record, beside whatever it does itself.
+    pub(crate) fn expects(&self) -> bool {
+        self.expects.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_expects(&self, expects: bool) {
+        self.expects.store(expects, Ordering::Release);
     }
 
     /// Changes whether it waits for something outside its body; answers what it was.

@@ -3,7 +3,9 @@
 //! It runs on a thread of its own, so that a body which blocks the async threads keeps its lease, and its neighbours theirs. A failed renewal
 //! is tried again until it succeeds; each body's own deadline decides when to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
 
 use stent_core::{
     StoreError, defaults,
@@ -23,15 +25,27 @@ const REPORT: Duration = Duration::from_secs(60);
 /// Starts renewing; it ends when the sender of `stop` is gone.
 pub(crate) fn start(shared: Arc<Shared>, stop: watch::Receiver<()>) -> std::io::Result<()> {
     if !shared.settings.renew_on_own_thread {
-        tokio::spawn(run(shared, stop));
+        tokio::spawn(async move {
+            let broken = Arc::clone(&shared);
+            if let Err(panic) = AssertUnwindSafe(run(shared, stop)).catch_unwind().await {
+                broken.part_ended("renewer", &*panic);
+            }
+        });
         return Ok(());
     }
+    // A store may have to connect while it renews.
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()?;
     std::thread::Builder::new()
         .name("stent-renew".to_owned())
-        .spawn(move || runtime.block_on(run(shared, stop)))?;
+        .spawn(move || {
+            let broken = Arc::clone(&shared);
+            let renewing = AssertUnwindSafe(run(shared, stop)).catch_unwind();
+            if let Err(panic) = runtime.block_on(renewing) {
+                broken.part_ended("renewer", &*panic);
+            }
+        })?;
     Ok(())
 }
 
@@ -108,7 +122,7 @@ fn apply(shared: &Shared, handle: &Handle, result: RenewResult, sent: Duration) 
             if cancel_requested {
                 handle.tell(Event::CancelRequested);
             }
-            if handle.is_parked() && deliveries > handle.seen() {
+            if handle.expects() && deliveries > handle.seen() {
                 shared.news.want(handle.task);
             }
         }

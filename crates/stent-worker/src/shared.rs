@@ -20,6 +20,7 @@ use crate::{
     live::Live,
     news::News,
     registry::Registry,
+    runner::panicked,
     stats::Stats,
 };
 
@@ -121,6 +122,12 @@ impl Shared {
         self.store_time.heard(now, self.clock.now());
     }
 
+    /// A part of the worker ended by a panic.
+    pub(crate) fn part_ended(&self, part: &'static str, panic: &(dyn std::any::Any + Send)) {
+        tracing::error!("the worker's {part} ended: {}", panicked(panic));
+        self.broken.send_replace(Some(part));
+    }
+
     pub(crate) fn random_bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes);
@@ -163,11 +170,8 @@ impl Shared {
 
     /// Asks for the news of every task that waits here.
     pub(crate) fn want_all_news(&self) {
-        if self.parked.load(Ordering::Acquire) == 0 {
-            return;
-        }
         for handle in self.live.all() {
-            if handle.is_parked() {
+            if handle.expects() {
                 self.news.want(handle.task);
             }
         }

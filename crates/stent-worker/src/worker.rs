@@ -22,7 +22,6 @@ use crate::{
     committer::{self, Unit},
     live::Event,
     news, renewer,
-    runner::panicked,
     shared::Shared,
 };
 
@@ -74,11 +73,10 @@ fn spawn_part(
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let ended = AssertUnwindSafe(part).catch_unwind().await;
-        if let Err(panic) = &ended {
-            tracing::error!("the worker's {name} ended: {}", panicked(&**panic));
-        }
-        if ended.is_err() || !shared.is_draining() {
-            shared.broken.send_replace(Some(name));
+        match ended {
+            Err(panic) => shared.part_ended(name, &*panic),
+            Ok(()) if shared.is_draining() => {}
+            Ok(()) => drop(shared.broken.send_replace(Some(name))),
         }
     })
 }

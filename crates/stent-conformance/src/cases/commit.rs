@@ -322,6 +322,7 @@ pub(crate) async fn an_assumed_outcome_must_be_what_was_recorded(world: World) {
     let assumed = Assumed {
         position: CallPosition(1),
         ordinal: Ordinal(1),
+        child: Some(child.fence()),
     };
     let mut early = parent.clone();
     let mut commit = early.next(vec![step(2, "s", value("1"))], Then::Continue);
@@ -336,6 +337,26 @@ pub(crate) async fn an_assumed_outcome_must_be_what_was_recorded(world: World) {
     assert_eq!(world.history(parent.id()).await.len(), 2);
 }
 
+pub(crate) async fn an_outcome_of_another_holder_than_assumed_is_stale(world: World) {
+    let mut parent = world.start(task("f")).await;
+    let lost = world.start_child(&mut parent, 1, task("child")).await;
+    world.advance(50);
+    world.renew(&parent).await;
+    world.advance(20);
+    let mut stolen = world.claim_one("child").await;
+    world.complete(&mut stolen).await;
+    let mut commit = parent.next(Vec::new(), done());
+    for (fence, refused) in [(lost.fence(), true), (stolen.fence(), false)] {
+        commit.assumes = vec![Assumed {
+            position: CallPosition(1),
+            ordinal: Ordinal(1),
+            child: Some(fence),
+        }];
+        let result = world.commit_one(commit.clone()).await.result;
+        assert_eq!(result == Err(CommitRefused::Stale), refused, "{result:?}");
+    }
+}
+
 pub(crate) async fn an_outcome_in_another_place_than_assumed_is_stale(world: World) {
     let mut parent = world.start(task("f")).await;
     let mut first = world.start_child(&mut parent, 1, task("child")).await;
@@ -346,6 +367,7 @@ pub(crate) async fn an_outcome_in_another_place_than_assumed_is_stale(world: Wor
     commit.assumes = vec![Assumed {
         position: CallPosition(1),
         ordinal: Ordinal(1),
+        child: None,
     }];
     assert_eq!(
         world.commit_one(commit).await.result,

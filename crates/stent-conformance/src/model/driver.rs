@@ -286,6 +286,7 @@ impl Driver {
         let assumes = one.assumes.map(|(position, ordinal)| Assumed {
             position: CallPosition(position.into()),
             ordinal: Ordinal(ordinal.into()),
+            child: None,
         });
         Ok(TaskCommit {
             task: held.id(),

@@ -39,6 +39,9 @@ pub struct Assumed {
     pub position: CallPosition,
     /// The place in the order of delivery that its outcome must have.
     pub ordinal: Ordinal,
+    /// What the child's claim handed out, whose holder ended it so. Another holder may have ended it otherwise, and been recorded at that place.
+    /// None asks for the place alone.
+    pub child: Option<Fence>,
 }
 
 /// An addition to a history.
@@ -328,11 +331,20 @@ pub fn plan<V: CommitView>(
     }
     for assumed in &commit.assumes {
         let entry = view.entry(task.id, assumed.position)?;
-        let ordinal = entry
-            .and_then(|entry| entry.resolved)
-            .and_then(|r| r.ordinal);
-        if ordinal != Some(assumed.ordinal) {
+        let Some(entry) = entry else {
             return Ok(Err(CommitRefused::Stale));
+        };
+        if entry.resolved.and_then(|resolved| resolved.ordinal) != Some(assumed.ordinal) {
+            return Ok(Err(CommitRefused::Stale));
+        }
+        if let Some(fence) = assumed.child {
+            let child = match entry.child {
+                Some(child) => view.task(child)?,
+                None => None,
+            };
+            if child.is_none_or(|child| child.fence != fence) {
+                return Ok(Err(CommitRefused::Stale));
+            }
         }
     }
     let mut writer = Writer::new(task);

@@ -17,7 +17,7 @@ use std::{
 };
 
 use stent_core::{
-    CallKey, CallPosition, FunctionName, HistoryEntry, NewTask, Operation, Ordinal, Outcome,
+    CallKey, CallPosition, Fence, FunctionName, HistoryEntry, NewTask, Operation, Ordinal, Outcome,
     Payload, Timestamp,
     commit::{Assumed, ChildRequest, HistoryWrite, Place},
     history::Mismatch,
@@ -419,14 +419,23 @@ impl Replay {
     }
 
     /// Gives an outcome that is not committed the next place, so that the body can go on with it.
-    pub(crate) fn assume(&mut self, position: CallPosition, outcome: Outcome) -> Ordinal {
+    pub(crate) fn assume(
+        &mut self,
+        position: CallPosition,
+        outcome: Outcome,
+        child: Fence,
+    ) -> Ordinal {
         let ordinal = self.newest().next();
         self.change(position, |slot| {
             slot.outcome = Some(outcome);
             slot.progress = Progress::Nothing;
         });
         self.put(ordinal, position);
-        self.assumed.push(Assumed { position, ordinal });
+        self.assumed.push(Assumed {
+            position,
+            ordinal,
+            child: Some(child),
+        });
         ordinal
     }
 
@@ -489,7 +498,9 @@ impl Replay {
         if self.unplaced.is_empty() {
             return;
         }
-        let run_ahead = self.may_run_ahead() && self.known_without_gap() == self.newest();
+        let run_ahead = self.may_run_ahead()
+            && self.tally.local == 0
+            && self.known_without_gap() == self.newest();
         for position in std::mem::take(&mut self.unplaced) {
             let place = if run_ahead {
                 let ordinal = self.newest().next();

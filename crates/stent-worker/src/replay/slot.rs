@@ -56,6 +56,8 @@ pub(super) enum Progress {
 pub(super) struct Tally {
     /// Operations that something elsewhere may end at any moment, awaited or not.
     pub(super) foreign: usize,
+    /// Children that run here, awaited or not: each may be recorded without its caller while that is busy.
+    pub(super) local: usize,
     /// Children and signals that the body awaits.
     pub(super) others: usize,
     /// Waits that end by time alone and whose time the store has not said yet.
@@ -96,6 +98,7 @@ impl Tally {
                 None
             }
             Progress::LocalChild => {
+                bump(&mut self.local, true);
                 bump(&mut self.others, awaited);
                 None
             }

@@ -243,14 +243,16 @@ fn a_local_childs_outcome_is_given_before_its_commit_and_confirmed_by_it() {
     assert!(!replay.may_run_ahead());
     replay.child_is_local(position, true);
     assert!(replay.may_run_ahead());
-    assert_eq!(replay.assume(position, value(7)), Ordinal(1));
+    let fence = stent_core::Fence::default();
+    assert_eq!(replay.assume(position, value(7), fence), Ordinal(1));
     assert!(replay.deliver_next());
     let assumes = replay.take_writes(|_| None).assumes;
     assert_eq!(
         assumes,
         [Assumed {
             position,
-            ordinal: Ordinal(1)
+            ordinal: Ordinal(1),
+            child: Some(fence),
         }]
     );
     assert!(replay.confirm(position, Ordinal(1)));
@@ -261,7 +263,7 @@ fn a_local_childs_outcome_is_given_before_its_commit_and_confirmed_by_it() {
 fn an_outcome_that_was_recorded_elsewhere_than_assumed_is_noticed() {
     let mut replay = Replay::new(name("f"), Vec::new());
     let position = begin(&mut replay, child("a"));
-    replay.assume(position, value(7));
+    replay.assume(position, value(7), stent_core::Fence::default());
     assert!(!replay.confirm(position, Ordinal(2)));
 }
 

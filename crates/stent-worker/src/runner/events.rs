@@ -74,7 +74,9 @@ impl Runner {
             replay.may_run_ahead() && replay.is_local_child(child.position)
         };
         if takes {
-            self.context.replay().assume(child.position, child.outcome);
+            let mut replay = self.context.replay();
+            replay.assume(child.position, child.outcome, child.fence);
+            drop(replay);
             self.outbox.extend(child.parts);
         } else {
             self.shared.commits.submit(child.parts).await;
@@ -109,7 +111,8 @@ impl Runner {
                 self.to_announce = false;
                 self.on_applied(&commit, applied, result.delivered.map(|d| d.ordinal), sent)
             }
-            Err(CommitRefused::LeaseLost) => {
+            // Commits that were answered are gone after a loss of the store's newest transactions: then this is another past.
+            Err(CommitRefused::LeaseLost | CommitRefused::OutOfOrder { .. }) => {
                 tracing::warn!(task = %self.task.id, function = %self.task.function, "a task's lease was lost; what it did since its last commit is done again elsewhere");
                 self.shared.stats.lease_lost();
                 self.tell_parent(None);

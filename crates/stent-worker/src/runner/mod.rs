@@ -22,7 +22,7 @@ use std::{
 use futures_util::FutureExt;
 use stent_client::{
     Body, BodyFuture, FunctionDefinition,
-    context::{self, BodyContext as _, TaskInfo},
+    context::{self, TaskInfo},
 };
 use stent_core::{
     CallPosition, Failure, FailureKind, HistoryEntry, Outcome, Payload, Task, TaskId, Timestamp,
@@ -40,7 +40,7 @@ use crate::{
     shared::Shared,
 };
 
-/// Polls of one body in a row before others get their turn.
+/// Polls of one body in a row before others, and what came in for it, get their turn.
 const POLLS_IN_A_ROW: u32 = 64;
 
 /// A commit that is on its way.
@@ -115,8 +115,31 @@ pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) 
         // Before the next claim is made.
         shared.suspect_runs.store(true, Ordering::Release);
     }
-    let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(runner.run());
+    let guard = Guard {
+        shared: Arc::clone(shared),
+        handle: Arc::clone(&runner.handle),
+    };
+    let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(async move {
+        let _guard = guard;
+        runner.run().await;
+    });
     tokio::spawn(running);
+}
+
+/// Lets go of a task however its runner ends, also by a panic: its lease is not renewed by a worker that no longer runs it.
+struct Guard {
+    shared: Arc<Shared>,
+    handle: Arc<Handle>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.shared.live.remove(&self.handle);
+        drop(self.handle.close());
+        if self.shared.live.len() == 0 {
+            self.shared.idle.notify_one();
+        }
+    }
 }
 
 impl Runner {
@@ -172,6 +195,9 @@ impl Runner {
             return Flow::Exit;
         }
         self.wind_up();
+        if self.queued && self.shared.is_draining() && self.verdict.is_none() {
+            self.decide(Then::Release);
+        }
         if self.stale && self.in_flight.is_none() && !self.reload().await {
             return Flow::Exit;
         }
@@ -199,7 +225,7 @@ impl Runner {
                 match catch_unwind(AssertUnwindSafe(|| run(input))) {
                     Ok(future) => future,
                     Err(panic) => {
-                        let failure = panicked(&*panic);
+                        let failure = failure_of(panic);
                         futures_util::future::ready(Err(failure)).boxed()
                     }
                 }
@@ -212,7 +238,7 @@ impl Runner {
 
     /// Polls the body until it has nothing to do with what is known.
     async fn turn(&mut self) {
-        for polls in 0_u32.. {
+        for _ in 0..POLLS_IN_A_ROW {
             if self.waker.is_woken() {
                 if !self.take_permit() {
                     return;
@@ -235,9 +261,10 @@ impl Runner {
             if !self.deliver_next() && !self.waker.is_woken() {
                 break;
             }
-            if polls % POLLS_IN_A_ROW == POLLS_IN_A_ROW - 1 {
-                tokio::task::yield_now().await;
-            }
+        }
+        if self.waker.is_woken() {
+            // It goes on in the next round: what came in meanwhile, and its own writes, have their turn.
+            tokio::task::yield_now().await;
         }
         let seen = self.context.replay().known_without_gap();
         self.handle.set_seen(seen);
@@ -261,7 +288,7 @@ impl Runner {
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Ready(result)) => Some(result),
             Ok(Poll::Pending) => None,
-            Err(panic) => Some(Err(panicked(&*panic))),
+            Err(panic) => Some(Err(failure_of(panic))),
         }
     }
 
@@ -312,11 +339,10 @@ impl Runner {
 
     /// Says what becomes of the task. A body that is still there is stopped.
     fn decide(&mut self, then: Then) {
-        if matches!(self.definition.body, Body::Blocking(_)) && !self.queued {
-            self.winding_up = self.body.take();
-        }
-        if self.winding_up.is_some() {
-            self.context.stop();
+        let blocks = matches!(self.definition.body, Body::Blocking(_)) && !self.queued;
+        if blocks && let Some(body) = self.body.take() {
+            self.winding_up = Some(body);
+            self.context.give_up();
             self.handle.renew_no_more();
             self.waker.set_woken();
         }
@@ -353,7 +379,7 @@ impl Runner {
             self.context.stop();
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
-            tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", panicked(&*panic));
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", failure_of(panic));
         }
     }
 
@@ -471,7 +497,7 @@ fn blocking(
 ) -> BodyFuture {
     async move {
         let running = tokio::task::spawn_blocking(move || {
-            if context.should_stop() {
+            if context.is_given_up() {
                 return Err(Failure::new(
                     FailureKind::Error,
                     "it was stopped before it began",
@@ -479,13 +505,22 @@ fn blocking(
             }
             let _entered = context::enter_blocking(context);
             catch_unwind(AssertUnwindSafe(|| run(input)))
-                .unwrap_or_else(|panic| Err(panicked(&*panic)))
+                .unwrap_or_else(|panic| Err(failure_of(panic)))
         });
         running
             .await
             .unwrap_or_else(|error| Err(Failure::from_error(FailureKind::Panic, &error)))
     }
     .boxed()
+}
+
+/// What a panic said. Its value is dropped here, which may panic again.
+fn failure_of(panic: Box<dyn std::any::Any + Send>) -> Failure {
+    let failure = panicked(&*panic);
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+    failure
 }
 
 /// What a panic said.

@@ -76,6 +76,7 @@ impl Runner {
         let takes_children =
             parks && self.in_flight.is_none() && self.context.replay().may_run_ahead();
         self.handle.set_takes_children(takes_children);
+        self.handle.set_expects(waits.any);
         self.count_parked(parks);
         let timer = self.timer(&waits);
         let handle = Arc::clone(&self.handle);

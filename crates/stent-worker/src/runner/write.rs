@@ -30,7 +30,8 @@ impl Runner {
         }
         if self.is_idle() {
             let seen = self.context.replay().delivered();
-            let writes = self.take_writes();
+            // Nothing is begun here any more: its runner would be gone when the answer comes.
+            let writes = self.context.replay().take_writes(|_| None);
             let then = Then::Suspend { seen };
             return self
                 .send(writes.writes, writes.assumes, BTreeMap::new(), then)
@@ -91,6 +92,7 @@ impl Runner {
             Some((parent, position, outcome)) => {
                 let child = Box::new(ChildEnded {
                     position,
+                    fence: self.handle.fence,
                     outcome,
                     parts,
                     permit,

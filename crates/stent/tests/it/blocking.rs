@@ -65,11 +65,22 @@ async fn awaits_the_end(#[state] log: Arc<Log>) -> stent::Result<u32> {
     Ok(7)
 }
 
+/// Always wakes itself, so that it is never waited for.
+#[durable(retry(max_attempts = 1), timeout = "30ms")]
+async fn spins() -> stent::Result<()> {
+    std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        std::task::Poll::<()>::Pending
+    })
+    .await;
+    Ok(())
+}
+
 async fn started(log: &Arc<Log>, grace: Duration) -> (Stent, Worker) {
     let stent = Stent::new(Arc::new(MemoryStore::new()));
     let worker = stent
         .worker()
-        .register(functions![winds_up, listens, awaits_the_end])
+        .register(functions![winds_up, listens, awaits_the_end, spins])
         .state(Arc::clone(log))
         .drain_grace(grace)
         .start()
@@ -118,11 +129,15 @@ async fn a_blocking_body_that_timed_out_holds_its_slot_until_its_thread_has_ende
     let first = stent.dispatch(winds_up().timeout("20ms")).await.unwrap();
     until(&log.told, 3).await;
     let second = stent.dispatch(winds_up()).await.unwrap();
+    // It is told a second time.
+    first.cancel().await.unwrap();
+    let told = log.told.load(Ordering::SeqCst);
+    until(&log.told, told + 10).await;
     assert_eq!(first.status().await.unwrap(), StateKind::Running);
 
     log.open();
     second.result().await.unwrap();
-    assert_eq!(first.status().await.unwrap(), StateKind::TimedOut);
+    assert_eq!(first.status().await.unwrap(), StateKind::Cancelled);
     assert_eq!(log.at_once.load(Ordering::SeqCst), 1);
     worker.drain().await.unwrap();
 }
@@ -155,4 +170,12 @@ async fn a_body_that_asks_has_the_grace_period_to_end() {
 
     blocking.result().await.unwrap();
     assert_eq!(awaiting.result().await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_body_that_always_wakes_itself_is_stopped_at_its_timeout() {
+    let (stent, worker) = started(&Arc::new(Log::default()), LONG).await;
+    let error = stent.run(spins()).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    worker.drain().await.unwrap();
 }

@@ -554,3 +554,59 @@ async fn a_worker_whose_part_ended_says_so_and_is_not_ready() {
     assert!(part_ended(started.drain().await.unwrap_err()));
     assert!(part_ended(worker().serve().await.unwrap_err()));
 }
+
+#[durable(max_concurrent(1, while_waiting = "release"))]
+async fn releases_for_a_child() -> stent::Result<u32> {
+    far().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_of_a_parent_that_is_suspended_at_once_waits_for_no_lease() {
+    let world = World::new();
+    let functions = functions![releases_for_a_child, far];
+    let _worker = world.worker("w").register(functions).start().await.unwrap();
+    assert_eq!(world.stent.run(releases_for_a_child()).await.unwrap(), 7);
+    assert!(world.elapsed() < 10 * SECOND, "{:?}", world.elapsed());
+}
+
+#[durable]
+async fn a_child_beside_a_step(#[state] log: Arc<Log>) -> stent::Result<u32> {
+    let child = works(Duration::from_millis(20));
+    let step = stent::step("effect", || async {
+        log.started.fetch_add(100, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(35)).await;
+        Ok::<_, std::io::Error>(1)
+    });
+    let (child, step) = tokio::join!(child, step);
+    Ok(child? + step?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_ends_while_a_child_is_recorded_is_not_run_again() {
+    let world = World::new();
+    let store = CutStore::slow(Arc::clone(&world.store), Duration::from_millis(10));
+    let log = Arc::new(Log::default());
+    let _worker = Stent::new(store as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .register(functions![a_child_beside_a_step, works])
+        .state(Arc::clone(&log))
+        .start()
+        .await
+        .unwrap();
+    world.stent.run(a_child_beside_a_step()).await.unwrap();
+    assert_eq!(log.started(), 101, "one step and one child");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_dropped_lets_go_of_its_store() {
+    let world = World::new();
+    let held = Arc::strong_count(&world.store);
+    let worker = world.worker("w").register(functions![far]);
+    drop(worker.start().await.unwrap());
+    eventually("the store is free", async || {
+        Arc::strong_count(&world.store) == held
+    })
+    .await;
+}
