@@ -22,7 +22,6 @@ mod commit;
 mod deadlock;
 mod dispatch;
 mod effects;
-mod hints;
 mod index;
 mod inspect;
 mod renew;

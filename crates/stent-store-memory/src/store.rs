@@ -9,13 +9,13 @@ use stent_core::{
     store::{
         CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
         CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
-        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
-        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, TaskHistory, TaskPage,
-        TaskQuery, WorkerRecord,
+        ExecutionPage, ExecutionQuery, FunctionRecord, HintHub, HintStream, HistoryRequest,
+        RenewAnswer, RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, TaskHistory,
+        TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
-use crate::{clock::SystemClock, dispatch, hints::Hub, tables::Tables};
+use crate::{clock::SystemClock, dispatch, tables::Tables};
 
 /// Keeps executions in the memory of this process, as long as it lives.
 ///
@@ -24,7 +24,7 @@ use crate::{clock::SystemClock, dispatch, hints::Hub, tables::Tables};
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     tables: Mutex<Tables>,
-    hub: Arc<Hub>,
+    hub: Arc<HintHub>,
 }
 
 /// One request at work: the tables, the store's time, and what is to be told afterwards.
@@ -88,7 +88,7 @@ impl MemoryStore {
         let answer = request(&mut transaction);
         let hints = transaction.hints;
         drop(tables);
-        self.hub.tell(&hints);
+        self.hub.tell(hints);
         Ok(answer)
     }
 

@@ -18,7 +18,6 @@
 mod combine;
 mod error;
 mod fault;
-mod hints;
 mod lanes;
 mod listen;
 mod migrate;

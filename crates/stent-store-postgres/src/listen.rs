@@ -18,17 +18,17 @@ use std::{
     time::Duration,
 };
 
-use stent_core::Hint;
+use stent_core::{Hint, store::HintHub};
 use tokio::task::JoinHandle;
 
-use crate::{hints::Hub, options::PostgresOptions, pool::Pool};
+use crate::{options::PostgresOptions, pool::Pool};
 use notifier::Notifier;
 
 /// What both directions need to know.
 pub(super) struct Wire {
     pub(super) options: PostgresOptions,
     pub(super) pool: Pool,
-    pub(super) hub: Arc<Hub>,
+    pub(super) hub: Arc<HintHub>,
     /// The channel: the schema's name with a word before it, so that installations hear nothing of each other.
     pub(super) channel: String,
     /// By which a process knows its own words.
@@ -63,7 +63,7 @@ impl Drop for Running {
 
 impl Wires {
     /// Connects a store's own listeners with those of other processes. Nothing runs before it is used.
-    pub(crate) fn new(options: &PostgresOptions, pool: &Pool, hub: &Arc<Hub>) -> Self {
+    pub(crate) fn new(options: &PostgresOptions, pool: &Pool, hub: &Arc<HintHub>) -> Self {
         let wire = Arc::new(Wire {
             options: options.clone(),
             pool: pool.clone(),

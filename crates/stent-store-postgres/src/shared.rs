@@ -8,11 +8,11 @@ use std::{
 
 use stent_core::{
     Clock, ExecutionId, Hint, ParentLink, Task, TaskId, Timestamp,
-    store::{DispatchRequest, SignalRequest},
+    store::{DispatchRequest, HintHub, SignalRequest},
 };
 
 use crate::{
-    combine::Queue, hints::Hub, lanes::Lanes, listen::Wires, options::PostgresOptions, pool::Pool,
+    combine::Queue, lanes::Lanes, listen::Wires, options::PostgresOptions, pool::Pool,
     statements::Statements,
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     /// Where it is `None` the database's clock counts.
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) lanes: Lanes,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) hub: Arc<HintHub>,
     pub(crate) dispatches: Queue<DispatchRequest>,
     pub(crate) signals: Queue<SignalRequest>,
     /// To and from other processes.
@@ -88,9 +88,9 @@ impl Shared {
     }
 
     /// Tells those who listen, in this process and in others, what was committed.
-    pub(crate) fn tell(&self, mut hints: Vec<Hint>) {
+    pub(crate) fn tell(&self, hints: Vec<Hint>) {
         self.wires.tell(&hints);
-        self.hub.tell(&mut hints);
+        self.hub.tell(hints);
     }
 
     /// The time of the injected clock, if there is one.

@@ -16,7 +16,6 @@
 
 mod clock;
 mod error;
-mod hints;
 mod lanes;
 mod migrate;
 mod open;

@@ -12,16 +12,13 @@ use stent_core::{
     store::{
         CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
         CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
-        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
-        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, Store, TaskHistory, TaskPage,
-        TaskQuery, WorkerRecord,
+        ExecutionPage, ExecutionQuery, FunctionRecord, HintHub, HintStream, HistoryRequest,
+        RenewAnswer, RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, Store,
+        TaskHistory, TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
-use crate::{
-    OpenError, SqliteOptions, error, hints::Hub, open, reader::Readers, watch::Watch,
-    writer::Writer,
-};
+use crate::{OpenError, SqliteOptions, error, open, reader::Readers, watch::Watch, writer::Writer};
 
 /// A store in one SQLite file. Several processes on one machine may use the file at once.
 ///
@@ -29,7 +26,7 @@ use crate::{
 pub struct SqliteStore {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    hub: Arc<Hub>,
+    hub: Arc<HintHub>,
     /// Begun when someone listens for the first time; `None` where the kernel does not tell.
     watch: OnceLock<Option<Watch>>,
     // Dropped in this order: the writer last, because it removes the files beside the database.
@@ -60,7 +57,7 @@ impl SqliteStore {
     pub(crate) fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let opened = open::open(&options)?;
         let (path, clock) = (opened.path, options.clock);
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::<HintHub>::default();
         let failed = |source| OpenError::Io {
             path: path.clone(),
             source,
@@ -88,7 +85,7 @@ impl SqliteStore {
         let watch = Watch::start(&self.path, &self.hub, tell);
         match watch {
             Ok(watch) => {
-                self.hub.set_told(true);
+                self.writer.kernel_tells();
                 Some(watch)
             }
             Err(error) => {

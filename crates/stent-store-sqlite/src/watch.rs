@@ -5,7 +5,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use crate::hints::Hub;
+use stent_core::store::HintHub;
 
 /// How often the thread that writes looks by itself when the kernel tells of writes: for file systems whose kernel does not tell all.
 pub(crate) const TOLD_INTERVAL: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ mod inotify {
         fs::inotify::{CreateFlags, WatchFlags, add_watch, init},
     };
 
-    use super::{Arc, Duration, Hub, Path};
+    use super::{Arc, Duration, HintHub, Path};
 
     /// From one telling to the next at least, so that a busy store is not told of each of its own writes.
     const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -44,7 +44,7 @@ mod inotify {
         /// Watches the write-ahead log of a database that is open.
         pub(crate) fn start(
             database: &Path,
-            hub: &Arc<Hub>,
+            hub: &Arc<HintHub>,
             tell: impl Fn() + Send + 'static,
         ) -> io::Result<Self> {
             let mut log = database.as_os_str().to_owned();
@@ -82,7 +82,12 @@ mod inotify {
     ///
     /// The kernel tells of a write when it reaches the log; others see the commit only once the disk has it and the log's index says so.
     /// So one write is told several times, at growing distances.
-    fn wait(writes: &OwnedFd, stopped: &PipeReader, hub: &Hub, tell: impl Fn()) -> io::Result<()> {
+    fn wait(
+        writes: &OwnedFd,
+        stopped: &PipeReader,
+        hub: &HintHub,
+        tell: impl Fn(),
+    ) -> io::Result<()> {
         let mut patience = None;
         loop {
             let mut both = [
@@ -141,7 +146,7 @@ mod inotify {
 mod inotify {
     use std::io;
 
-    use super::{Arc, Hub, Path};
+    use super::{Arc, HintHub, Path};
 
     /// Nobody tells here.
     #[derive(Debug)]
@@ -150,7 +155,7 @@ mod inotify {
     impl Watch {
         pub(crate) fn start(
             _database: &Path,
-            _hub: &Arc<Hub>,
+            _hub: &Arc<HintHub>,
             _tell: impl Fn() + Send + 'static,
         ) -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())

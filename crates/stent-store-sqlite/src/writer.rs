@@ -7,18 +7,17 @@ use std::{
     fmt, io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
 
 use rusqlite::Connection;
-use stent_core::{Clock, Hint, StoreError};
+use stent_core::{Clock, Hint, StoreError, store::HintHub};
 use tokio::sync::oneshot;
 
 use crate::{
     error::{self, Failure, Fault},
-    hints::Hub,
     queue::{Queue, Taken, Weigh},
     session::Session,
     statements::Sql,
@@ -112,6 +111,7 @@ pub(crate) struct Counts {
 pub(crate) struct Writer {
     queue: Arc<Queue<Queued>>,
     counts: Arc<Counts>,
+    told: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -120,13 +120,15 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         clock: Arc<dyn Clock>,
-        hub: Arc<Hub>,
+        hub: Arc<HintHub>,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(QUEUED_MAX));
         let counts = Arc::new(Counts::default());
+        let told = Arc::new(AtomicBool::new(false));
         let work = Thread {
             queue: Arc::clone(&queue),
             counts: Arc::clone(&counts),
+            told: Arc::clone(&told),
             hub,
         };
         let thread = std::thread::Builder::new()
@@ -135,8 +137,14 @@ impl Writer {
         Ok(Self {
             queue,
             counts,
+            told,
             thread: Some(thread),
         })
+    }
+
+    /// The kernel tells of writes to the file from now on: the thread looks for those of others less often.
+    pub(crate) fn kernel_tells(&self) {
+        self.told.store(true, Ordering::Relaxed);
     }
 
     /// Has something done in a transaction, and waits until it is committed. Dropping the future leaves it done as a whole, or not at all.
@@ -194,7 +202,9 @@ impl Drop for Writer {
 struct Thread {
     queue: Arc<Queue<Queued>>,
     counts: Arc<Counts>,
-    hub: Arc<Hub>,
+    /// Whether the kernel tells of writes to the file.
+    told: Arc<AtomicBool>,
+    hub: Arc<HintHub>,
 }
 
 /// Lets nothing more in when the thread ends, also by a panic.
@@ -221,7 +231,7 @@ impl Thread {
         };
         loop {
             let patience = self.hub.is_heard().then(|| {
-                if self.hub.is_told() {
+                if self.told.load(Ordering::Relaxed) {
                     watch::TOLD_INTERVAL
                 } else {
                     watch::UNTOLD_INTERVAL
@@ -238,7 +248,7 @@ impl Thread {
     /// Tells those who listen when another process has written.
     fn watch(&self, session: &mut Session<'_>) {
         match session.foreign_writes() {
-            Ok(true) => self.hub.tell(&mut vec![Hint::Anything]),
+            Ok(true) => self.hub.tell(vec![Hint::Anything]),
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "cannot look for other processes' writes"),
         }
@@ -263,8 +273,7 @@ impl Thread {
             for queued in batch.drain(..finished) {
                 queued.request.answer();
             }
-            let mut hints = hints;
-            self.hub.tell(&mut hints);
+            self.hub.tell(hints);
         }
     }
 

@@ -19,6 +19,7 @@ mod cleanup;
 mod commit;
 mod dispatch;
 mod error;
+mod hub;
 mod inspect;
 mod renew;
 mod signal;
@@ -37,6 +38,7 @@ pub use self::{
     commit::{CommitAnswer, CommitRequest, CommitResult, DeliveredOutcome},
     dispatch::{DispatchAnswer, DispatchRequest, Dispatched},
     error::StoreError,
+    hub::{HintHub, Listening},
     inspect::{
         Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
         TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,

@@ -64,7 +64,7 @@ pub(super) async fn run(wire: &Arc<Wire>) {
             }
         };
         // Whatever was said meanwhile was missed.
-        wire.hub.tell(&mut vec![Hint::Anything]);
+        wire.hub.tell(vec![Hint::Anything]);
         sleep(jittered(pause)).await;
     }
 }
@@ -88,7 +88,7 @@ async fn listen(wire: &Arc<Wire>) -> Result<End, OpenError> {
                 match payload::read(wire.own, said.payload()) {
                     Heard::Own { is_test: true } => has_heard.notify_one(),
                     Heard::Own { is_test: false } => {}
-                    Heard::Hint(hint) => wire.hub.tell(&mut vec![hint]),
+                    Heard::Hint(hint) => wire.hub.tell(vec![hint]),
                 }
             }
         }
@@ -132,7 +132,7 @@ async fn keep(wire: &Wire, client: &Client, has_heard: &Notify) -> End {
         return lost;
     };
     wire.set_listener(pid);
-    wire.hub.tell(&mut vec![Hint::Anything]);
+    wire.hub.tell(vec![Hint::Anything]);
     loop {
         sleep(ASK_EVERY).await;
         if !matches!(

@@ -1,14 +1,9 @@
 //! The `Store` trait: a lock around the tables, which makes each request one transaction.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::Stream;
 use stent_core::{
-    Clock, ExecutionId, Hint, Store, StoreError,
+    Clock, ExecutionId, Store, StoreError,
     defaults::{BATCH_MAX, TAGS_MAX},
     signal::SignalAnswer,
     store::{
@@ -157,17 +152,7 @@ impl Store for ScanStore {
     }
 
     fn hints(&self) -> HintStream {
-        Box::pin(Silence)
-    }
-}
-
-/// No hints: they may all be lost, and nothing depends on one.
-struct Silence;
-
-impl Stream for Silence {
-    type Item = Hint;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Hint>> {
-        Poll::Pending
+        // They may all be lost, and nothing depends on one.
+        Box::pin(futures_util::stream::pending())
     }
 }

@@ -1,6 +1,6 @@
-//! Lossy words to those who listen in this process.
+//! Hints to those who listen in this process: what a store answers [`super::Store::hints`] with.
 //!
-//! A listener that is slow loses hints and is told [`Hint::Anything`] instead; it never makes a transaction wait.
+//! **Invariant:** telling never waits. A listener that is slow loses hints, and is told [`Hint::Anything`] in their place.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -9,15 +9,24 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use crate::{Hint, QueueName, Timestamp};
 use futures_core::Stream;
-use stent_core::{Hint, QueueName, Timestamp};
 
 /// Hints that one listener may be behind. Beyond them it is told to look at everything.
 const BACKLOG: usize = 1_024;
 
-/// Those who listen.
+/// Those who listen. A store keeps one, and tells it what a transaction noted once that is committed.
+///
+/// ```
+/// use stent_core::{Hint, store::{HintHub, HintStream}};
+///
+/// let hub = std::sync::Arc::new(HintHub::default());
+/// let listening: HintStream = Box::pin(hub.listen());
+/// hub.tell(vec![Hint::Anything]);
+/// # drop(listening);
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Hub {
+pub struct HintHub {
     listeners: Mutex<Vec<Arc<Listener>>>,
 }
 
@@ -39,9 +48,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Hub {
-    /// Listens from now on.
-    pub(crate) fn listen(self: &Arc<Self>) -> Listening {
+impl HintHub {
+    /// Listens from now on, until the stream is dropped.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>) -> Listening {
         let listener = Arc::new(Listener::default());
         lock(&self.listeners).push(Arc::clone(&listener));
         Listening {
@@ -50,8 +60,14 @@ impl Hub {
         }
     }
 
-    /// Tells everyone, and empties the list.
-    pub(crate) fn tell(&self, hints: &mut Vec<Hint>) {
+    /// Whether anyone listens; if not, hints need not be noted.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        !lock(&self.listeners).is_empty()
+    }
+
+    /// Tells everyone, each hint once.
+    pub fn tell(&self, hints: Vec<Hint>) {
         if hints.is_empty() {
             return;
         }
@@ -61,8 +77,8 @@ impl Hub {
         }
     }
 
-    /// Ends all streams.
-    pub(crate) fn close(&self) {
+    /// Ends all streams: the store is gone.
+    pub fn close(&self) {
         for listener in lock(&self.listeners).drain(..) {
             let mut backlog = lock(&listener.state);
             backlog.closed = true;
@@ -74,20 +90,24 @@ impl Hub {
 }
 
 /// The hints of one transaction without repetitions: of a queue's only the earliest.
-fn distinct(hints: &mut Vec<Hint>) -> Vec<Hint> {
+fn distinct(hints: Vec<Hint>) -> Vec<Hint> {
     if hints.len() == 1 {
-        return std::mem::take(hints);
+        return hints;
     }
     let mut due: Vec<(QueueName, Timestamp)> = Vec::new();
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
-    for hint in hints.drain(..) {
+    for hint in hints {
         match hint {
             Hint::Due { queue, at } => match due.iter_mut().find(|(known, _)| *known == queue) {
                 Some((_, earliest)) => *earliest = at.min(*earliest),
                 None => due.push((queue, at)),
             },
-            hint => {
+            hint @ (Hint::Delivered { .. }
+            | Hint::CancelRequested { .. }
+            | Hint::SlotFreed { .. }
+            | Hint::Ended { .. }
+            | Hint::Anything) => {
                 if seen.insert(hint.clone()) {
                     kept.push(hint);
                 }
@@ -116,8 +136,8 @@ impl Listener {
 
 /// One listener's stream.
 #[derive(Debug)]
-pub(crate) struct Listening {
-    hub: Arc<Hub>,
+pub struct Listening {
+    hub: Arc<HintHub>,
     listener: Arc<Listener>,
 }
 
@@ -143,5 +163,64 @@ impl Stream for Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         lock(&self.hub.listeners).retain(|other| !Arc::ptr_eq(other, &self.listener));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is there now.
+    fn heard(listening: &mut Listening) -> Vec<Hint> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut heard = Vec::new();
+        while let Poll::Ready(Some(hint)) = Pin::new(&mut *listening).poll_next(&mut context) {
+            heard.push(hint);
+        }
+        heard
+    }
+
+    fn due(at: i64) -> Hint {
+        Hint::Due {
+            queue: QueueName::default(),
+            at: Timestamp::from_micros(at),
+        }
+    }
+
+    #[test]
+    fn everyone_hears_each_hint_of_a_transaction_once() {
+        let hub = Arc::new(HintHub::default());
+        assert!(!hub.is_heard());
+        let mut listening = [hub.listen(), hub.listen()];
+        hub.tell(vec![due(7), Hint::Anything, due(3), Hint::Anything]);
+        for listening in &mut listening {
+            assert_eq!(heard(listening), [Hint::Anything, due(3)]);
+        }
+        drop(listening);
+        assert!(!hub.is_heard());
+    }
+
+    #[test]
+    fn who_is_slow_is_told_to_look_at_everything() {
+        let hub = Arc::new(HintHub::default());
+        let mut slow = hub.listen();
+        for at in 0..2_000 {
+            hub.tell(vec![due(at)]);
+        }
+        let heard = heard(&mut slow);
+        assert_eq!(heard.len(), BACKLOG + 1);
+        assert_eq!(heard.last(), Some(&Hint::Anything));
+    }
+
+    #[test]
+    fn a_stream_ends_with_its_store() {
+        let hub = Arc::new(HintHub::default());
+        let mut listening = hub.listen();
+        hub.tell(vec![Hint::Anything]);
+        hub.close();
+        assert_eq!(heard(&mut listening), [Hint::Anything]);
+        let mut context = Context::from_waker(Waker::noop());
+        let next = Pin::new(&mut listening).poll_next(&mut context);
+        assert_eq!(next, Poll::Ready(None));
     }
 }
