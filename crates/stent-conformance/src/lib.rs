@@ -45,17 +45,20 @@
     reason = "a failed expectation is how a case fails"
 )]
 
+mod alternating;
 mod cases;
 mod clock;
 mod harness;
 mod list;
 pub mod model;
 mod race;
+pub mod requests;
 mod visible;
 mod world;
 mod writes;
 
 pub use crate::{
+    alternating::Alternating,
     clock::ManualClock,
     harness::Harness,
     list::{CASES, Case, run},

@@ -8,12 +8,10 @@ use std::{
     },
 };
 
-use stent_conformance::{Harness, ManualClock};
+use stent_conformance::{Alternating, Harness, ManualClock};
 use stent_core::Store;
 use stent_store_postgres::{PostgresOptions, PostgresStore};
 use stent_test_postgres::Database;
-
-mod alternating;
 
 /// How a schema is used.
 #[derive(Clone, Copy)]
@@ -87,7 +85,7 @@ impl Harness for Schema {
         let store = self.store(Arc::clone(&clock)).await;
         if matches!(self.mode, Mode::TwoStores) {
             let other = self.store(clock).await;
-            return Arc::new(alternating::Alternating::new(store, other));
+            return Arc::new(Alternating::new(store, other));
         }
         Arc::new(store)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stent_conformance::{Harness, ManualClock};
+use stent_conformance::{Alternating, Harness, ManualClock};
 use stent_core::Store;
 use stent_store_sqlite::{SqliteOptions, Synchronous};
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ impl Harness for Folder {
         let store = self.options(Arc::clone(&clock)).open().expect("a new file");
         if self.second_store {
             let other = self.options(clock).open().expect("the same file");
-            return Arc::new(alternating::Alternating::new(store, other));
+            return Arc::new(Alternating::new(store, other));
         }
         Arc::new(store)
     }
@@ -46,8 +46,6 @@ impl Harness for Folder {
         Some(Arc::new(store))
     }
 }
-
-mod alternating;
 
 /// The default: an acknowledged commit survives a loss of power.
 mod full {

@@ -6,10 +6,8 @@ use stent_core::StoreError;
 use stent_store_postgres::{OpenError, PostgresOptions};
 use stent_test_postgres::{Cluster, Options};
 
-use crate::{
-    requests::dispatch,
-    support::{cluster, database, open, options, refusal, whole},
-};
+use crate::support::{cluster, database, open, options, refusal, whole};
+use stent_conformance::requests::dispatch;
 
 const PASSWORD: &str = "correct-horse";
 

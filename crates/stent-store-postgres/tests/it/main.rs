@@ -6,7 +6,6 @@ mod listening;
 mod opening;
 mod pooler;
 mod races;
-mod requests;
 mod roles;
 mod support;
 mod tls;

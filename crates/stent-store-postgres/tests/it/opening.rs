@@ -3,10 +3,8 @@
 use stent_store_postgres::OpenError;
 use stent_test_postgres::{Options, Stop};
 
-use crate::{
-    requests::{claim, dispatch, executions},
-    support::{cluster, database, open, options, refusal},
-};
+use crate::support::{cluster, database, open, options, refusal};
+use stent_conformance::requests::{claim, dispatch, executions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {

@@ -9,10 +9,8 @@ use std::{
 
 use stent_test_postgres::{Cluster, Options};
 
-use crate::{
-    requests::{claim, dispatch, executions},
-    support::{cluster, open, options},
-};
+use crate::support::{cluster, open, options};
+use stent_conformance::requests::{claim, dispatch, executions};
 
 /// A pooler before a server.
 struct Pooler {

@@ -17,10 +17,8 @@ use stent_test_postgres::Database;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
-use crate::{
-    requests::{claim, dispatch, execution, new_id, one},
-    support,
-};
+use crate::support;
+use stent_conformance::requests::{claim, dispatch, execution, new_id, one};
 
 /// Longer than anything here takes.
 const SOON: Duration = Duration::from_secs(20);

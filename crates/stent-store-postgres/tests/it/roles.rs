@@ -3,10 +3,8 @@
 use stent_store_postgres::OpenError;
 use stent_test_postgres::Options;
 
-use crate::{
-    requests::{claim, dispatch, executions},
-    support::{cluster, options, refusal, whole},
-};
+use crate::support::{cluster, options, refusal, whole};
+use stent_conformance::requests::{claim, dispatch, executions};
 
 /// What the guide tells to grant; a test compares it with the guide.
 const GRANTS: &str = "\

@@ -10,10 +10,8 @@ use std::{
 use stent_store_postgres::OpenError;
 use stent_test_postgres::{Cluster, Options};
 
-use crate::{
-    requests::dispatch,
-    support::{cluster, options, refusal},
-};
+use crate::support::{cluster, options, refusal};
+use stent_conformance::requests::dispatch;
 
 /// A server that takes encrypted connections only, with a certificate for `localhost` by an authority of its own.
 struct Encrypted {

@@ -8,7 +8,7 @@ use stent_core::{
 use stent_store_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use crate::requests::{claim, dispatch, executions};
+use stent_conformance::requests::{claim, dispatch, executions};
 
 fn store() -> (TempDir, SqliteStore, Connection) {
     let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use stent_core::{
 };
 use stent_store_sqlite::SqliteOptions;
 
-use crate::requests::{execution, new_id};
+use stent_conformance::requests::{execution, new_id};
 
 fn name(text: &str) -> FunctionName {
     FunctionName::new(text).unwrap()

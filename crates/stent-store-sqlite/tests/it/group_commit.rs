@@ -8,7 +8,7 @@ use stent_core::{Store as _, StoreError, defaults::BATCH_MAX, store::DispatchReq
 use stent_store_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use crate::requests::{claim, dispatch, execution, executions, one};
+use stent_conformance::requests::{claim, dispatch, execution, executions, one};
 
 fn store(busy_timeout: Duration) -> (TempDir, SqliteStore, Connection) {
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use stent_core::{Hint, Store as _, store::HintStream};
 use stent_store_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use crate::requests::{dispatch, executions};
+use stent_conformance::requests::{dispatch, executions};
 
 fn two() -> (TempDir, SqliteStore, SqliteStore) {
     let folder = tempfile::tempdir().unwrap();

@@ -8,4 +8,3 @@ mod group_commit;
 mod hints;
 mod opening;
 mod processes;
-mod requests;

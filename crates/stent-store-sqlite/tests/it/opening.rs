@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use stent_core::Store as _;
 use stent_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
 
-use crate::requests::{dispatch, executions};
+use stent_conformance::requests::{dispatch, executions};
 
 const SHORT: Duration = Duration::from_millis(20);
 

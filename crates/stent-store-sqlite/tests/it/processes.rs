@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use stent_core::ExecutionId;
 use stent_store_sqlite::SqliteOptions;
 
-use crate::requests::{dispatch, execution, executions, one};
+use stent_conformance::requests::{dispatch, execution, executions, one};
 
 /// Tells a process of this very program which part it plays.
 const PART: &str = "STENT_TEST_PART";

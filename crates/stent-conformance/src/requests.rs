@@ -1,4 +1,4 @@
-//! Requests, as short as the tests need them.
+//! Requests, as short as a store's own tests need them: executions of the function `f`, claims by the worker `w`.
 
 use std::{
     num::NonZeroU32,
@@ -13,8 +13,9 @@ use stent_core::{
     store::{ClaimRequest, ClaimedTask, DispatchRequest, ExecutionQuery},
 };
 
-/// An id that this process has not used.
-pub(crate) fn new_id() -> TaskId {
+/// An id that no process of this machine has used.
+#[must_use]
+pub fn new_id() -> TaskId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = u16::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).expect("few ids");
     let mut random = [0; 10];
@@ -23,11 +24,13 @@ pub(crate) fn new_id() -> TaskId {
     TaskId::from_parts(Timestamp::from_micros(1_800_000_000_000_000), &random)
 }
 
-pub(crate) fn execution(input: &str) -> NewExecution {
+/// An execution with this input, a JSON document.
+#[must_use]
+pub fn execution(input: &str) -> NewExecution {
     NewExecution {
         root: NewTask {
             id: new_id(),
-            function: FunctionName::new("f").unwrap(),
+            function: FunctionName::new("f").expect("a name of the suite"),
             queue: QueueName::default(),
             priority: Priority(0),
             due: When::Now,
@@ -40,25 +43,35 @@ pub(crate) fn execution(input: &str) -> NewExecution {
     }
 }
 
-pub(crate) fn one(execution: NewExecution) -> DispatchRequest {
+/// A request for one execution.
+#[must_use]
+pub fn one(execution: NewExecution) -> DispatchRequest {
     DispatchRequest {
         executions: vec![execution],
     }
 }
 
-pub(crate) async fn dispatch(store: &dyn Store, input: &str) -> Result<ExecutionId, StoreError> {
+/// Makes one execution.
+///
+/// # Errors
+/// Those of the store.
+pub async fn dispatch(store: &dyn Store, input: &str) -> Result<ExecutionId, StoreError> {
     let answer = store.dispatch(one(execution(input))).await?;
     Ok(answer.executions[0].execution())
 }
 
-pub(crate) async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, StoreError> {
+/// Claims so many tasks.
+///
+/// # Errors
+/// Those of the store.
+pub async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, StoreError> {
     let request = ClaimRequest {
         terms: LeaseTerms {
-            holder: WorkerName::new("w").unwrap(),
+            holder: WorkerName::new("w").expect("a name of the suite"),
             mark: ClaimMark(7),
             duration: LeaseDuration::default(),
         },
-        functions: vec![FunctionName::new("f").unwrap()],
+        functions: vec![FunctionName::new("f").expect("a name of the suite")],
         queues: None,
         demand: Demand {
             limit,
@@ -70,13 +83,14 @@ pub(crate) async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTa
     Ok(store.claim(request).await?.tasks)
 }
 
-/// How many executions there are, and the ids of the newest thousand.
-pub(crate) async fn executions(store: &dyn Store) -> Vec<ExecutionId> {
+/// The executions that there are, the newest thousand.
+pub async fn executions(store: &dyn Store) -> Vec<ExecutionId> {
     let query = ExecutionQuery {
         limit: 1_000,
         ..ExecutionQuery::default()
     };
-    let page = store.executions(query).await.unwrap();
+    let page = store.executions(query).await;
+    let page = page.expect("the store lists its executions");
     page.executions
         .iter()
         .map(|record| record.root.task.execution)

@@ -1,33 +1,34 @@
-//! Two stores on one schema, which take turns.
+//! Two stores on one place, which take turns.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::stream::select;
 use stent_core::{ExecutionId, Store, StoreError, signal::SignalAnswer, store::*};
-use stent_store_postgres::PostgresStore;
 
-/// Sends every other request to the other store.
+/// Sends every other request to the other store of the same place, as two processes would: a [`Harness`](crate::Harness) that opens its store
+/// twice and gives this finds what one of them keeps in memory and the other does not see.
 #[derive(Debug)]
-pub(crate) struct Alternating {
-    stores: [PostgresStore; 2],
+pub struct Alternating<S> {
+    stores: [S; 2],
     turn: AtomicUsize,
 }
 
-impl Alternating {
-    pub(crate) fn new(one: PostgresStore, other: PostgresStore) -> Self {
+impl<S> Alternating<S> {
+    /// Two stores on one file, one schema, one folder.
+    pub const fn new(one: S, other: S) -> Self {
         Self {
             stores: [one, other],
             turn: AtomicUsize::new(0),
         }
     }
 
-    fn next(&self) -> &PostgresStore {
+    fn next(&self) -> &S {
         &self.stores[self.turn.fetch_add(1, Ordering::Relaxed) % 2]
     }
 }
 
 #[async_trait::async_trait]
-impl Store for Alternating {
+impl<S: Store> Store for Alternating<S> {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
         self.next().dispatch(request).await
     }
