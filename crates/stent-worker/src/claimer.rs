@@ -21,7 +21,6 @@ use stent_core::{
 
 use crate::{
     backoff::Backoff,
-    live::Event,
     runner,
     shared::{Room, Shared},
 };
@@ -255,8 +254,8 @@ async fn listen(shared: Arc<Shared>, hints: Arc<Hints>, stream: HintStream) {
                 }
             }
             Hint::CancelRequested { task } => {
-                if let Some(handle) = shared.live.get(task) {
-                    handle.tell(Event::CancelRequested);
+                if shared.live.get(task).is_some() {
+                    shared.news.doubt(task);
                 }
             }
             Hint::Ended { .. } => {}

@@ -1,11 +1,16 @@
-//! Fetches, for all tasks that wait here, the outcomes that others recorded for them: in one read for as many as asked.
+//! Fetches what others recorded for the tasks that run here, in one read for as many as asked: outcomes, and whether they are to be cancelled.
+//!
+//! **Invariant:** what a hint says is never believed: it only makes the worker look.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
 };
 
-use stent_core::{TaskId, defaults, store::HistoryRequest};
+use stent_core::{
+    StoreError, TaskId, defaults,
+    store::{HistoryRequest, TaskQuery},
+};
 use tokio::sync::Notify;
 
 use crate::{backoff::Backoff, context::lock, live::Event, shared::Shared};
@@ -14,6 +19,8 @@ use crate::{backoff::Backoff, context::lock, live::Event, shared::Shared};
 #[derive(Debug, Default)]
 pub(crate) struct News {
     wanted: Mutex<BTreeSet<TaskId>>,
+    /// Those that may have been cancelled.
+    doubted: Mutex<BTreeSet<TaskId>>,
     wake: Notify,
 }
 
@@ -24,56 +31,92 @@ impl News {
         self.wake.notify_one();
     }
 
-    fn take(&self) -> Vec<TaskId> {
-        let mut wanted = lock(&self.wanted);
-        let mut taken = Vec::new();
-        while taken.len() < defaults::COMMIT_BATCH
-            && let Some(task) = wanted.pop_first()
-        {
-            taken.push(task);
-        }
-        taken
+    /// Asks whether a task is to be cancelled.
+    pub(crate) fn doubt(&self, task: TaskId) {
+        lock(&self.doubted).insert(task);
+        self.wake.notify_one();
     }
+}
+
+/// Some of a set, as many as one read answers.
+fn take(set: &Mutex<BTreeSet<TaskId>>) -> Vec<TaskId> {
+    let mut set = lock(set);
+    std::iter::from_fn(|| set.pop_first())
+        .take(defaults::COMMIT_BATCH)
+        .collect()
 }
 
 /// Runs as long as the worker.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut backoff = Backoff::new(&shared);
     loop {
-        let wanted = shared.news.take();
-        if wanted.is_empty() {
+        let (wanted, doubted) = (take(&shared.news.wanted), take(&shared.news.doubted));
+        if wanted.is_empty() && doubted.is_empty() {
             shared.news.wake.notified().await;
             continue;
         }
-        let requests = wanted
-            .iter()
-            .filter_map(|task| shared.live.get(*task))
-            .map(|handle| HistoryRequest {
-                task: handle.task,
-                after: handle.seen(),
-                whole: false,
-            })
-            .collect::<Vec<_>>();
-        if requests.is_empty() {
-            continue;
-        }
-        match shared.store.history(requests).await {
-            Ok(histories) => {
-                backoff.reset();
-                for history in histories.into_iter().filter(|h| !h.entries.is_empty()) {
-                    if let Some(handle) = shared.live.get(history.task) {
-                        handle.tell(Event::News(history.entries));
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot read what was recorded for waiting tasks; trying again");
+        let outcomes = read_outcomes(&shared, &wanted).await;
+        let cancels = read_cancels(&shared, &doubted).await;
+        for (read, tasks, set) in [
+            (&outcomes, wanted, &shared.news.wanted),
+            (&cancels, doubted, &shared.news.doubted),
+        ] {
+            if let Err(error) = read {
+                tracing::warn!(%error, "cannot read what was recorded for tasks that run here; trying again");
                 shared.stats.store_failed();
-                for task in wanted {
-                    shared.news.want(task);
-                }
-                backoff.wait().await;
+                lock(set).extend(tasks);
             }
+        }
+        if outcomes.is_ok() && cancels.is_ok() {
+            backoff.reset();
+        } else {
+            backoff.wait().await;
         }
     }
+}
+
+async fn read_outcomes(shared: &Shared, tasks: &[TaskId]) -> Result<(), StoreError> {
+    let live = tasks.iter().filter_map(|task| shared.live.get(*task));
+    let requests: Vec<_> = live
+        .map(|handle| HistoryRequest {
+            task: handle.task,
+            after: handle.seen(),
+            whole: false,
+        })
+        .collect();
+    if requests.is_empty() {
+        return Ok(());
+    }
+    for history in shared.store.history(requests).await? {
+        if !history.entries.is_empty()
+            && let Some(handle) = shared.live.get(history.task)
+        {
+            handle.tell(Event::News(history.entries));
+        }
+    }
+    Ok(())
+}
+
+async fn read_cancels(shared: &Shared, tasks: &[TaskId]) -> Result<(), StoreError> {
+    let live = tasks
+        .iter()
+        .filter(|task| shared.live.get(**task).is_some());
+    let ids: Vec<_> = live.copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let query = TaskQuery {
+        ids: Some(ids),
+        limit: defaults::PAGE_SIZE_MAX,
+        ..TaskQuery::default()
+    };
+    for record in shared.store.tasks(query).await?.tasks {
+        if record.task.cancel_requested
+            && let Some(handle) = shared.live.get(record.task.id)
+            && handle.fence == record.task.fence
+        {
+            handle.tell(Event::CancelRequested);
+        }
+    }
+    Ok(())
 }

@@ -115,31 +115,8 @@ pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) 
         // Before the next claim is made.
         shared.suspect_runs.store(true, Ordering::Release);
     }
-    let guard = Guard {
-        shared: Arc::clone(shared),
-        handle: Arc::clone(&runner.handle),
-    };
-    let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(async move {
-        let _guard = guard;
-        runner.run().await;
-    });
+    let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(runner.run());
     tokio::spawn(running);
-}
-
-/// Lets go of a task however its runner ends, also by a panic: its lease is not renewed by a worker that no longer runs it.
-struct Guard {
-    shared: Arc<Shared>,
-    handle: Arc<Handle>,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.shared.live.remove(&self.handle);
-        drop(self.handle.close());
-        if self.shared.live.len() == 0 {
-            self.shared.idle.notify_one();
-        }
-    }
 }
 
 impl Runner {
@@ -445,13 +422,10 @@ impl Runner {
         false
     }
 
-    /// Leaves nothing behind: children's ends are sent on, the parent knows, the permit is free.
+    /// Tells who has to know: children's ends are sent on, the parent hears that its child has left.
     async fn leave(&mut self) {
-        self.winding_up = None;
         self.drop_body();
         self.free_permit();
-        self.shared.live.remove(&self.handle);
-        self.count_parked(false);
         self.send_outbox().await;
         for event in self.handle.close() {
             if let Event::ChildEnded(child) = event {
@@ -465,6 +439,18 @@ impl Runner {
                 position: link.position,
             });
         }
+    }
+}
+
+/// Lets go of the task however its runner ends, also by a panic: a worker neither renews nor counts what it no longer runs.
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.winding_up = None;
+        self.drop_body();
+        self.permit = None;
+        self.shared.live.remove(&self.handle);
+        drop(self.handle.close());
+        self.count_parked(false);
         if self.task.crashes.is_suspect() {
             self.shared.suspect_runs.store(false, Ordering::Release);
         }

@@ -14,10 +14,7 @@ use crate::{committer::Part, live::ChildEnded, replay::Writes};
 impl Runner {
     /// Sends what there is to write, if nothing is on its way.
     pub(super) async fn flush(&mut self) {
-        if self.in_flight.is_some() || self.stale {
-            return self.send_outbox().await;
-        }
-        if self.winding_up.is_some() {
+        if self.in_flight.is_some() || self.stale || self.winding_up.is_some() {
             return self.send_outbox().await;
         }
         if let Some(then) = self.verdict.take() {

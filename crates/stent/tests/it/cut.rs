@@ -1,5 +1,5 @@
 //! A worker's connection to its store with faults: cut at the n-th commit (before it, or after it was applied and before its answer), down for a
-//! while, slow to commit, defective, or deaf to hints.
+//! while, slow, defective, out of order, or deaf to hints.
 
 use std::{
     sync::{
@@ -10,7 +10,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use stent::store::*;
+use stent::store::{
+    commit::{CommitRefused, HistoryWrite},
+    *,
+};
 
 /// When the connection is cut for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,15 @@ pub(crate) struct CutStore {
     deaf: bool,
     commit_takes: Duration,
     panics: bool,
+    claim_takes: Duration,
+    claims: AtomicU32,
+    /// Every commit is refused as out of order.
+    disordered: AtomicBool,
+    /// The answer of a commit that starts children is lost, and the store is down from then on.
+    loses_start: AtomicBool,
+    renew_connects: bool,
+    renews: AtomicBool,
+    invented: Arc<HintHub>,
     committing: AtomicU32,
     committed_at_once: AtomicU32,
 }
@@ -49,6 +61,13 @@ impl CutStore {
             deaf: false,
             commit_takes: Duration::ZERO,
             panics: false,
+            claim_takes: Duration::ZERO,
+            claims: AtomicU32::new(0),
+            disordered: AtomicBool::new(false),
+            loses_start: AtomicBool::new(false),
+            renew_connects: false,
+            renews: AtomicBool::new(true),
+            invented: Arc::default(),
             committing: AtomicU32::new(0),
             committed_at_once: AtomicU32::new(0),
         }
@@ -68,6 +87,50 @@ impl CutStore {
             panics: true,
             ..Self::whole(store, Cut::Never)
         })
+    }
+
+    /// Never cut; each claim takes this long.
+    pub(crate) fn slow_to_claim(store: Arc<dyn Store>, claim_takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            claim_takes,
+            ..Self::whole(store, Cut::Never)
+        })
+    }
+
+    /// Makes a connection for each renewal, as one whose pool is empty does.
+    pub(crate) fn connecting(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            renew_connects: true,
+            ..Self::whole(store, Cut::Never)
+        })
+    }
+
+    /// Refuses every commit from now on, as after a loss of the newest transactions.
+    pub(crate) fn disorder(&self) {
+        self.disordered.store(true, Ordering::SeqCst);
+    }
+
+    /// Loses the answer of the next commit that starts children, and is down then.
+    pub(crate) fn lose_start(&self) {
+        self.loses_start.store(true, Ordering::SeqCst);
+    }
+
+    /// Renews nothing from now on.
+    pub(crate) fn stop_renewing(&self) {
+        self.renews.store(false, Ordering::SeqCst);
+    }
+
+    /// Says something that is not so.
+    pub(crate) fn invent(&self, hint: Hint) {
+        self.invented.tell(vec![hint]);
+    }
+
+    pub(crate) fn claims(&self) -> u32 {
+        self.claims.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn commits(&self) -> u32 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     /// The most commits that were on their way at one time.
@@ -106,6 +169,27 @@ impl CutStore {
     }
 }
 
+fn starts_children(request: &CommitRequest) -> bool {
+    let mut writes = request.commits.iter().flat_map(|commit| &commit.writes);
+    writes.any(|write| {
+        matches!(write, HistoryWrite::Begin { child: Some(child), .. } if child.start.is_some())
+    })
+}
+
+fn out_of_order(request: &CommitRequest) -> CommitAnswer {
+    let refused = |number| CommitRefused::OutOfOrder { number, applied: 0 };
+    let results = request.commits.iter().map(|commit| CommitResult {
+        task: commit.task,
+        number: commit.number,
+        result: Err(refused(commit.number)),
+        delivered: None,
+    });
+    CommitAnswer {
+        now: Timestamp::MIN,
+        results: results.collect(),
+    }
+}
+
 fn gone() -> StoreError {
     StoreError::Retryable {
         what: "the connection was cut".to_owned(),
@@ -126,7 +210,10 @@ impl Store for CutStore {
     async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
         assert!(!self.panics, "a defect of the store");
         self.check()?;
-        self.store.claim(request).await
+        self.claims.fetch_add(1, Ordering::SeqCst);
+        let answer = self.store.claim(request).await;
+        tokio::time::sleep(self.claim_takes).await;
+        answer
     }
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
         self.check()?;
@@ -135,6 +222,14 @@ impl Store for CutStore {
         self.committed_at_once.fetch_max(at_once, Ordering::SeqCst);
         tokio::time::sleep(self.commit_takes).await;
         self.committing.fetch_sub(1, Ordering::SeqCst);
+        if self.disordered.load(Ordering::SeqCst) {
+            return Ok(out_of_order(&request));
+        }
+        if starts_children(&request) && self.loses_start.swap(false, Ordering::SeqCst) {
+            self.store.commit(request).await?;
+            self.set_down(true);
+            return Err(gone());
+        }
         match self.cut {
             Cut::Before(n) if n == number => Err(gone()),
             Cut::After(n) | Cut::Unheard(n) if n == number => {
@@ -151,6 +246,13 @@ impl Store for CutStore {
     }
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
         self.check()?;
+        if !self.renews.load(Ordering::SeqCst) {
+            return Err(gone());
+        }
+        if self.renew_connects {
+            let nobody = tokio::net::TcpStream::connect("127.0.0.1:1").await;
+            assert!(nobody.is_err(), "nobody listens there");
+        }
         self.store.renew(request).await
     }
     async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
@@ -200,6 +302,7 @@ impl Store for CutStore {
         if self.deaf {
             return Box::pin(futures_util::stream::pending());
         }
-        self.store.hints()
+        let invented = self.invented.listen();
+        Box::pin(futures_util::stream::select(self.store.hints(), invented))
     }
 }

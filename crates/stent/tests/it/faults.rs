@@ -15,21 +15,30 @@ use crate::{
     support::{World, eventually},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
-struct Log {
+pub(crate) struct Log {
     started: AtomicU32,
-    stopped_at: Mutex<Vec<Duration>>,
+    pub(crate) stopped_at: Mutex<Vec<Duration>>,
 }
 
 impl Log {
-    fn started(&self) -> u32 {
+    /// Notes that a body runs, until what this gives is dropped.
+    pub(crate) fn runs(self: &Arc<Self>) -> Stops {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        Stops {
+            log: Arc::clone(self),
+            began: tokio::time::Instant::now(),
+        }
+    }
+
+    pub(crate) fn started(&self) -> u32 {
         self.started.load(Ordering::SeqCst)
     }
 }
 
-struct Stops {
+pub(crate) struct Stops {
     log: Arc<Log>,
     began: tokio::time::Instant,
 }
@@ -45,7 +54,7 @@ impl Drop for Stops {
 }
 
 #[durable]
-async fn works(span: Duration, #[state] log: Arc<Log>) -> stent::Result<u32> {
+pub(crate) async fn works(span: Duration, #[state] log: Arc<Log>) -> stent::Result<u32> {
     let _stops = Stops {
         log: Arc::clone(&log),
         began: tokio::time::Instant::now(),
@@ -68,7 +77,7 @@ async fn near() -> stent::Result<u32> {
     Ok(child + told)
 }
 
-async fn worker(world: &World, store: &Arc<CutStore>, log: &Arc<Log>) -> Worker {
+pub(crate) async fn worker(world: &World, store: &Arc<CutStore>, log: &Arc<Log>) -> Worker {
     Stent::new(Arc::clone(store) as _)
         .worker()
         .clock(Arc::clone(&world.clock) as _)

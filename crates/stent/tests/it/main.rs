@@ -9,6 +9,7 @@ mod faults;
 mod replay;
 mod requirement;
 mod stopping;
+mod stores;
 mod support;
 mod suspects;
 mod waiting;
