@@ -292,26 +292,14 @@ impl Session<'_> {
         let parent = |task: &Task| task.parent.map(|parent| *parent.task.as_uuid());
         let position = |task: &Task| task.parent.map(|parent| i64::from(parent.position.0));
         let execution = |task: &Task| task.parent.map(|_| *task.execution.as_uuid());
-        Ok(Call::new(Sql::InsertChildren)
+        let call = Call::new(Sql::InsertChildren)
             .with(columns.ids)
             .with(tasks().map(execution).collect::<Vec<_>>())
             .with(tasks().map(parent).collect::<Vec<_>>())
-            .with(tasks().map(position).collect::<Vec<_>>())
-            .with(columns.lanes)
-            .with(columns.states)
-            .with(columns.due_at)
-            .with(columns.lease_expires_at)
-            .with(columns.holders)
-            .with(columns.ended_at)
-            .with(columns.tokens)
-            .with(columns.marks)
-            .with(columns.commits)
-            .with(columns.failed_attempts)
-            .with(columns.crashes)
-            .with(columns.crashes_as_suspect)
-            .with(columns.cancel_requested)
-            .with(columns.operations)
-            .with(columns.deliveries)
+            .with(tasks().map(position).collect::<Vec<_>>());
+        Ok(columns
+            .state
+            .add_to(call)
             .with(
                 tasks()
                     .map(|task| task.timeout.map(micros))
@@ -334,23 +322,10 @@ impl Session<'_> {
 
     fn update_tasks(&self, changed: &[&Known]) -> Result<Call, Fault> {
         let columns = Columns::of(self, changed)?;
-        Ok(Call::new(Sql::SaveTasks)
-            .with(columns.ids)
-            .with(columns.lanes)
-            .with(columns.states)
-            .with(columns.due_at)
-            .with(columns.lease_expires_at)
-            .with(columns.holders)
-            .with(columns.ended_at)
-            .with(columns.tokens)
-            .with(columns.marks)
-            .with(columns.commits)
-            .with(columns.failed_attempts)
-            .with(columns.crashes)
-            .with(columns.crashes_as_suspect)
-            .with(columns.cancel_requested)
-            .with(columns.operations)
-            .with(columns.deliveries)
+        let call = Call::new(Sql::SaveTasks).with(columns.ids);
+        Ok(columns
+            .state
+            .add_to(call)
             .with(columns.deadline_at)
             .with(columns.queued_at)
             .with(columns.outcomes))
@@ -361,6 +336,15 @@ impl Session<'_> {
 #[derive(Debug, Default)]
 struct Columns {
     ids: Vec<Uuid>,
+    state: StateColumns,
+    deadline_at: Vec<Option<i64>>,
+    queued_at: Vec<i64>,
+    outcomes: Vec<Option<String>>,
+}
+
+/// What both statements take one after the other, in this order.
+#[derive(Debug, Default)]
+struct StateColumns {
     lanes: Vec<i32>,
     states: Vec<i16>,
     due_at: Vec<Option<i64>>,
@@ -376,9 +360,26 @@ struct Columns {
     cancel_requested: Vec<bool>,
     operations: Vec<i32>,
     deliveries: Vec<i64>,
-    deadline_at: Vec<Option<i64>>,
-    queued_at: Vec<i64>,
-    outcomes: Vec<Option<String>>,
+}
+
+impl StateColumns {
+    fn add_to(self, call: Call) -> Call {
+        call.with(self.lanes)
+            .with(self.states)
+            .with(self.due_at)
+            .with(self.lease_expires_at)
+            .with(self.holders)
+            .with(self.ended_at)
+            .with(self.tokens)
+            .with(self.marks)
+            .with(self.commits)
+            .with(self.failed_attempts)
+            .with(self.crashes)
+            .with(self.crashes_as_suspect)
+            .with(self.cancel_requested)
+            .with(self.operations)
+            .with(self.deliveries)
+    }
 }
 
 impl Columns {
@@ -395,23 +396,27 @@ impl Columns {
         let state = &task.state;
         let at = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
         self.ids.push(*task.id.as_uuid());
-        self.lanes.push(lane);
-        self.states.push(rows::code(state.kind().code()));
-        self.due_at.push(at(state.due_at()));
-        self.lease_expires_at.push(at(state.lease_expires_at()));
-        self.holders.push(rows::holder(state));
-        self.ended_at.push(at(state.ended_at()));
-        self.tokens.push(task.fence.token.0);
-        self.marks.push(task.fence.mark.0);
-        self.commits.push(rows::column(task.commits));
-        self.failed_attempts
+        self.state.lanes.push(lane);
+        self.state.states.push(rows::code(state.kind().code()));
+        self.state.due_at.push(at(state.due_at()));
+        self.state
+            .lease_expires_at
+            .push(at(state.lease_expires_at()));
+        self.state.holders.push(rows::holder(state));
+        self.state.ended_at.push(at(state.ended_at()));
+        self.state.tokens.push(task.fence.token.0);
+        self.state.marks.push(task.fence.mark.0);
+        self.state.commits.push(rows::column(task.commits));
+        self.state
+            .failed_attempts
             .push(rows::column(task.failed_attempts));
-        self.crashes.push(rows::column(task.crashes.total));
-        self.crashes_as_suspect
+        self.state.crashes.push(rows::column(task.crashes.total));
+        self.state
+            .crashes_as_suspect
             .push(rows::column(task.crashes.as_suspect));
-        self.cancel_requested.push(task.cancel_requested);
-        self.operations.push(rows::column(task.operations));
-        self.deliveries.push(task.deliveries.0.into());
+        self.state.cancel_requested.push(task.cancel_requested);
+        self.state.operations.push(rows::column(task.operations));
+        self.state.deliveries.push(task.deliveries.0.into());
         self.deadline_at.push(at(task.deadline));
         self.queued_at.push(task.queued_at.as_micros());
         self.outcomes.push(outcome.clone());
