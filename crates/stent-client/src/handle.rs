@@ -59,7 +59,7 @@ impl ExecutionHandle {
     ///
     /// # Errors
     /// [`Error::NoSuchExecution`], [`Error::Store`], [`Error::Unavailable`].
-    pub async fn status(&self) -> Result<StateKind> {
+    pub async fn state(&self) -> Result<StateKind> {
         Ok(self.read(false).await?.root.task.state.kind())
     }
 
@@ -172,12 +172,12 @@ impl<D: Durable> Handle<D> {
         )
     }
 
-    /// Its state; as [`ExecutionHandle::status`].
+    /// Its state; as [`ExecutionHandle::state`].
     ///
     /// # Errors
-    /// As [`ExecutionHandle::status`].
-    pub async fn status(&self) -> Result<StateKind> {
-        self.execution.status().await
+    /// As [`ExecutionHandle::state`].
+    pub async fn state(&self) -> Result<StateKind> {
+        self.execution.state().await
     }
 
     /// Sends it a signal; as [`Stent::signal`].

@@ -73,10 +73,10 @@ async fn show(database: &Path) -> Result<(), Box<dyn Error>> {
     service.ask_to_end()?;
     service.hear("drained")?;
     for (name, nap) in ["first", "second"].iter().zip(&naps) {
-        let state = nap.status().await?;
+        let state = nap.state().await?;
         say(&format!("meanwhile the {name} nap is {state}"));
     }
-    if naps[0].status().await? != StateKind::Completed {
+    if naps[0].state().await? != StateKind::Completed {
         return Err("the first nap was not finished".into());
     }
 

@@ -63,7 +63,7 @@ async fn a_dispatch_keeps_what_its_call_says() {
     let tags: Vec<_> = record.tags.iter().map(|tag| tag.as_str()).collect();
     assert_eq!(tags, ["eu", "vip"]);
     assert_eq!(record.idempotency_key.unwrap().as_str(), "17");
-    assert_eq!(handle.status().await.unwrap(), StateKind::Pending);
+    assert_eq!(handle.state().await.unwrap(), StateKind::Pending);
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn what_is_not_there_is_said_so() {
     let (stent, _store) = client();
     let handle = stent.handle::<double>(nobody());
     let errors = [
-        handle.status().await.unwrap_err(),
+        handle.state().await.unwrap_err(),
         handle.result().await.unwrap_err(),
         handle.try_result().await.unwrap_err(),
         handle.cancel().await.unwrap_err(),
@@ -321,7 +321,7 @@ async fn a_dead_letter_is_replayed_once() {
         .end_all(|_| Outcome::Failed(Failure::new(FailureKind::Error, "no")))
         .await;
     stent.replay_dead_letter(handle.id()).await.unwrap();
-    assert_eq!(handle.status().await.unwrap(), StateKind::Pending);
+    assert_eq!(handle.state().await.unwrap(), StateKind::Pending);
     stent.replay_dead_letter(handle.id()).await.unwrap_err();
 }
 

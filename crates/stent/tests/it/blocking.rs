@@ -112,12 +112,12 @@ async fn a_cancelled_blocking_body_holds_its_slot_until_its_thread_has_ended() {
 
     first.cancel().await.unwrap();
     until(&log.told, 3).await;
-    assert_eq!(first.status().await.unwrap(), StateKind::Running);
-    assert_eq!(second.status().await.unwrap(), StateKind::Pending);
+    assert_eq!(first.state().await.unwrap(), StateKind::Running);
+    assert_eq!(second.state().await.unwrap(), StateKind::Pending);
 
     log.open();
     second.result().await.unwrap();
-    assert_eq!(first.status().await.unwrap(), StateKind::Cancelled);
+    assert_eq!(first.state().await.unwrap(), StateKind::Cancelled);
     assert_eq!(log.at_once.load(Ordering::SeqCst), 1);
     worker.drain().await.unwrap();
 }
@@ -133,11 +133,11 @@ async fn a_blocking_body_that_timed_out_holds_its_slot_until_its_thread_has_ende
     first.cancel().await.unwrap();
     let told = log.told.load(Ordering::SeqCst);
     until(&log.told, told + 10).await;
-    assert_eq!(first.status().await.unwrap(), StateKind::Running);
+    assert_eq!(first.state().await.unwrap(), StateKind::Running);
 
     log.open();
     second.result().await.unwrap();
-    assert_eq!(first.status().await.unwrap(), StateKind::Cancelled);
+    assert_eq!(first.state().await.unwrap(), StateKind::Cancelled);
     assert_eq!(log.at_once.load(Ordering::SeqCst), 1);
     worker.drain().await.unwrap();
 }
@@ -151,11 +151,11 @@ async fn a_drain_gives_a_blocking_body_back_once_its_thread_has_ended() {
 
     let drain = tokio::spawn(worker.drain());
     until(&log.told, 3).await;
-    assert_eq!(task.status().await.unwrap(), StateKind::Running);
+    assert_eq!(task.state().await.unwrap(), StateKind::Running);
     log.open();
     drain.await.unwrap().unwrap();
     assert_eq!(log.running.load(Ordering::SeqCst), 0);
-    assert_eq!(task.status().await.unwrap(), StateKind::Pending);
+    assert_eq!(task.state().await.unwrap(), StateKind::Pending);
 }
 
 #[tokio::test]

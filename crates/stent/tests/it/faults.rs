@@ -409,7 +409,7 @@ async fn higher_priorities_come_first_and_queues_are_kept_apart() {
     assert_eq!(low.result().await.unwrap(), 2);
     assert_eq!(high.result().await.unwrap(), 1);
     world.pass(Duration::from_secs(60)).await;
-    assert_eq!(other.status().await.unwrap(), StateKind::Pending);
+    assert_eq!(other.state().await.unwrap(), StateKind::Pending);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,7 @@ async fn what_was_claimed_while_the_worker_drains_is_given_back_untried() {
     let worker = worker.start().await.unwrap();
     eventually("it claims", async || store.claims() == 1).await;
     worker.drain().await.unwrap();
-    assert_eq!(task.status().await.unwrap(), StateKind::Pending);
+    assert_eq!(task.state().await.unwrap(), StateKind::Pending);
 }
 
 #[durable(max_concurrent = 1)]

@@ -94,7 +94,7 @@ async fn worker(stent: &Stent, log: &Arc<Log>) -> Worker {
 
 async fn until(stent: &Stent, id: stent::store::ExecutionId, state: StateKind) {
     for _ in 0..3_000 {
-        if stent.handle::<waits_for_ever>(id).status().await.unwrap() == state {
+        if stent.handle::<waits_for_ever>(id).state().await.unwrap() == state {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
