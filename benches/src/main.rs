@@ -46,7 +46,8 @@ fn run(options: &Options) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let server = options
+    // It ends with the last of those who use it.
+    let _server = options
         .stores()
         .contains(&StoreKind::Postgres)
         .then(PostgresServer::start)
@@ -58,15 +59,19 @@ fn run(options: &Options) -> Result {
             let limit = limit::measure(options)?;
             report.add_limit("by hand", &limit);
             for store in options.stores() {
-                let samples = match &server {
-                    Some(server) if store == StoreKind::Postgres => {
-                        let limit = runtime.block_on(limit::postgres::measure(options, server))?;
+                let own = match store {
+                    StoreKind::Postgres => {
+                        let limit = runtime.block_on(limit::postgres::measure(options))?;
                         report.add_limit("by hand, pg", &limit);
-                        runtime.block_on(workload.run(store, options, &limit))?
+                        Some(limit)
                     }
-                    Some(_) | None => runtime.block_on(workload.run(store, options, &limit))?,
+                    StoreKind::Memory | StoreKind::Sqlite => None,
                 };
-                report.add(store, samples);
+                let limit = own.as_ref().unwrap_or(&limit);
+                report.add(
+                    store,
+                    runtime.block_on(workload.run(store, options, limit))?,
+                );
             }
         }
     }

@@ -118,7 +118,11 @@ impl PostgresServer {
         Ok(Self { cluster })
     }
 
-    fn running() -> Result<Self> {
+    /// The server that was started.
+    ///
+    /// # Errors
+    /// When none was.
+    pub(crate) fn running() -> Result<Self> {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = running
             .upgrade()

@@ -37,7 +37,8 @@ const COMPLETE: &str = "
 const TWO_CONNECTIONS_FROM: usize = 100;
 
 /// Measures every batch size, each in a database of its own.
-pub(crate) async fn measure(options: &Options, server: &PostgresServer) -> Result<Limit> {
+pub(crate) async fn measure(options: &Options) -> Result<Limit> {
+    let server = PostgresServer::running()?;
     let mut batches = Vec::new();
     for (batch, tasks) in BATCHES {
         let tasks = options.scaled(tasks).max(2 * batch);

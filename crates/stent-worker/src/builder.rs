@@ -197,7 +197,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// The size of one payload in bytes. Default 4 MiB.
+    /// The size of one payload in bytes, at least 1. Default 4 MiB.
     pub const fn payload_limit(mut self, bytes: usize) -> Self {
         self.payload_limit = bytes;
         self
@@ -220,9 +220,7 @@ impl WorkerBuilder {
     /// # Errors
     /// When an option is impossible, two functions share a name, a state is missing, there is no tokio runtime, or the store does not answer.
     pub async fn start(self) -> Result<Worker, WorkerError> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(WorkerError::NoRuntime);
-        }
+        within_runtime()?;
         let settings = self.settings()?;
         let registry = Registry::new(self.functions, self.states)?;
         let (commits, queue) = CommitQueue::new();
@@ -243,10 +241,8 @@ impl WorkerBuilder {
     /// # Errors
     /// As [`WorkerBuilder::start`] and [`Worker::drain`]; [`WorkerError::PartEnded`] when the worker cannot go on.
     pub async fn serve(self) -> stent_client::Result<()> {
+        within_runtime()?;
         // Before the worker starts, so that it drains however early it is asked to end.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(WorkerError::NoRuntime.into());
-        }
         let mut requests = EndRequests::listen()?;
         let worker = self.start().await?;
         tokio::select! {
@@ -329,5 +325,12 @@ impl WorkerBuilder {
                 WorkerName::new(format!("{}-{random:08x}", std::process::id()))
             }
         }
+    }
+}
+
+fn within_runtime() -> Result<(), WorkerError> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(WorkerError::NoRuntime),
     }
 }
