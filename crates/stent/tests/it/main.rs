@@ -6,6 +6,7 @@ mod blocking;
 mod cut;
 mod failures;
 mod faults;
+mod input;
 mod replay;
 mod requirement;
 mod stopping;
