@@ -34,6 +34,38 @@ fn a_service_that_is_asked_to_end_finishes_what_runs_and_begins_nothing() {
     assert_eq!(output.lines().collect::<Vec<_>>(), expected);
 }
 
+/// As the example has it; it is only dispatched here.
+#[cfg(unix)]
+#[stent::durable]
+async fn nap(name: String) -> stent::Result<()> {
+    Err(stent::fatal(std::io::Error::other(name)))
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_service_that_is_asked_twice_ends_at_once_and_loses_nothing() {
+    use rustix::process::Signal;
+    use stent::{prelude::*, store::StateKind};
+
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("test.db");
+    let url = format!("sqlite:{}", database.display());
+    let stent = Stent::open(url).await.unwrap();
+    let long = stent.dispatch(nap("long".to_owned())).await.unwrap();
+
+    let mut serve = example("service");
+    serve.arg("serve").arg(&database);
+    let mut service = Running::start(serve);
+    while service.line().unwrap() != "the long nap begins" {}
+    // Two of a kind might arrive as one.
+    service.signal(Signal::TERM);
+    service.signal(Signal::INT);
+
+    let output = service.wait().success();
+    assert!(!output.contains("ends"), "{output}");
+    assert_eq!(long.state().await.unwrap(), StateKind::Running);
+}
+
 #[test]
 fn a_killed_workers_task_goes_on_elsewhere_and_what_finished_is_not_run_again() {
     let output = run("crash_recovery");
