@@ -1,5 +1,5 @@
 -- What must hold of a server, and of the database in it.
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.current_setting('server_version'),
        pg_catalog.current_setting('server_encoding'), pg_catalog.pg_is_in_recovery(),
-       pg_catalog.current_setting('fsync'), pg_catalog.current_setting('full_page_writes'),
+       pg_catalog.current_setting('fsync') = 'on', pg_catalog.current_setting('full_page_writes') = 'on',
        pg_catalog.current_setting('synchronous_commit')
