@@ -38,8 +38,8 @@ pub use stent_core::{
     Payload, Priority, QueueName, SignalName, State, StateKind, StepName, Store, StoreError, Tag,
     TaskId, Timestamp, WorkerName,
     store::{
-        CancelAnswer, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, TaskHistory,
-        TaskPage, TaskQuery, TaskRecord, WorkerRecord,
+        CancelAnswer, Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord,
+        Health, QueueRecord, TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
     },
 };
 pub use uuid::Uuid;

@@ -1,20 +1,25 @@
 //! What a client asks of a store without changing anything.
 
+use std::sync::Arc;
+
 use stent_core::{
     StateKind, TaskId,
     store::{
-        ExecutionPage, ExecutionQuery, FunctionRecord, HistoryRequest, TaskHistory, TaskPage,
-        TaskQuery, WorkerRecord,
+        ExecutionPage, ExecutionQuery, FunctionRecord, Health, HistoryRequest, QueueRecord,
+        TaskHistory, TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
-use crate::{error::Result, stent::Stent};
+use crate::{
+    error::{Error, Result},
+    stent::Stent,
+};
 
 impl Stent {
     /// Executions by a query, newest first, in pages.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::Error::Store), [`Error::Unavailable`](crate::Error::Unavailable).
+    /// [`Error::Store`](Error::Store), [`Error::Unavailable`](Error::Unavailable).
     ///
     /// ```
     /// # use stent_client::{Stent, Tag, ExecutionQuery};
@@ -91,6 +96,31 @@ impl Stent {
             .patience
             .ask("read functions", || inner.store.functions())
             .await
+    }
+
+    /// Queues with tasks that have not ended, by name: how many tasks wait and run, and since when the one that is due longest could have been
+    /// started, which tells how far the workers are behind.
+    ///
+    /// # Errors
+    /// As [`Stent::executions`].
+    pub async fn queues(&self) -> Result<Vec<QueueRecord>> {
+        let inner = &*self.inner;
+        inner
+            .patience
+            .ask("read queues", || inner.store.queues())
+            .await
+    }
+
+    /// Whether the store would take a change now; for a health check. It asks once, and goes the way of a request that changes something.
+    ///
+    /// # Errors
+    /// [`Error::Store`], with what such a request would meet.
+    pub async fn health(&self) -> Result<Health> {
+        let health = self.inner.store.health().await;
+        health.map_err(|source| Error::Store {
+            what: "pass a health check",
+            source: Arc::new(source),
+        })
     }
 
     /// Workers that were heard of within the last day, the newest first.

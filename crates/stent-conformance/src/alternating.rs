@@ -74,8 +74,16 @@ impl<S: Store> Store for Alternating<S> {
     async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
         self.next().functions().await
     }
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        self.next().queues().await
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         self.next().workers().await
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.next().health().await
     }
     fn hints(&self) -> HintStream {
         let [one, other] = &self.stores;

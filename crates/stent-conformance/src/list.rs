@@ -196,6 +196,9 @@ macro_rules! __for_each_case {
                 a_child_is_listed_as_a_task_and_not_as_an_execution
                 tasks_are_found_by_each_of_their_properties
                 functions_are_listed_by_name_with_what_has_not_ended
+                queues_are_listed_by_name_with_what_has_not_ended
+                a_healthy_store_tells_its_time_and_changes_nothing
+                what_names_too_many_is_refused
                 workers_are_listed_as_they_reported_last
                 workers_that_were_not_heard_of_for_a_day_are_not_shown
                 reading_changes_nothing

@@ -14,7 +14,7 @@ use crate::world::answered;
 /// Rows per page: few, so that paging is exercised too.
 const PAGE: u32 = 7;
 
-/// Everything that can be seen of a store: its executions, tasks with payloads, histories, functions and workers.
+/// Everything that can be seen of a store: its executions, tasks with payloads, histories, functions, queues and workers.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Visible {
     lines: BTreeSet<String>,
@@ -60,11 +60,12 @@ impl Visible {
         // A function of which nothing is known but its name may be listed or not.
         let mut functions = answered("list functions", store.functions().await);
         functions.retain(|function| {
-            function.declared.is_some()
-                || function.by_operator.is_some()
+            function.limits.effective().is_some()
                 || function.counts != stent_core::store::Counts::default()
         });
         lines.extend(functions.iter().map(|function| format!("{function:?}")));
+        let queues = answered("list queues", store.queues().await);
+        lines.extend(queues.iter().map(|queue| format!("{queue:?}")));
         let workers = answered("list workers", store.workers().await);
         let workers = workers.iter().enumerate();
         lines.extend(workers.map(|(place, worker)| format!("worker {place}: {worker:?}")));

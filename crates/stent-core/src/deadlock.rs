@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::{
     EntryHead, Failure, FailureKind, FunctionName, Operation, Outcome, State, Task, TaskId,
     Timestamp,
+    defaults::DEADLOCK_CHECK_INTERVAL,
     end::end,
     transition::{Refused, Transition},
 };
@@ -68,6 +69,12 @@ enum Waits {
 struct Node {
     task: Task,
     waits: Waits,
+}
+
+/// Whether to look again for tasks that only wait for each other: one search reads much, and a tangle does not come undone while it waits.
+#[must_use]
+pub fn is_search_due(last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_none_or(|last| now >= last.saturating_add(DEADLOCK_CHECK_INTERVAL))
 }
 
 /// Looks for tasks that only wait for each other, beginning with the holders of functions that have due work and no free slot.

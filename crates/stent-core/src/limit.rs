@@ -73,15 +73,34 @@ impl Slots {
     }
 }
 
-/// The limit that counts.
-#[must_use]
-pub fn effective(declared: Option<Limit>, by_operator: Option<NonZeroU32>) -> Option<Limit> {
-    match by_operator {
-        Some(max_concurrent) => Some(Limit {
-            max_concurrent,
-            while_waiting: declared.map_or(WhileWaiting::Hold, |limit| limit.while_waiting),
-        }),
-        None => declared,
+/// What was said of a function's limit, and by whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// By its code.
+    pub declared: Option<Limit>,
+    /// By an operator, which counts before.
+    pub by_operator: Option<NonZeroU32>,
+}
+
+impl Limits {
+    /// The limit that counts.
+    #[must_use]
+    pub fn effective(&self) -> Option<Limit> {
+        match self.by_operator {
+            Some(max_concurrent) => Some(Limit {
+                max_concurrent,
+                while_waiting: self
+                    .declared
+                    .map_or(WhileWaiting::Hold, |limit| limit.while_waiting),
+            }),
+            None => self.declared,
+        }
+    }
+
+    /// The limit that begins to count where none did before: from then on some tasks hold a slot ([`holds_from_now`]).
+    #[must_use]
+    pub fn begun_since(&self, before: &Self) -> Option<Limit> {
+        self.effective().filter(|_| before.effective().is_none())
     }
 }
 
@@ -129,9 +148,34 @@ mod tests {
     #[test]
     fn an_operators_limit_counts_before_the_declared_one() {
         let declared = Limit::new(3).ok();
-        let two = NonZeroU32::new(2);
-        assert_eq!(effective(declared, two).unwrap().max_concurrent.get(), 2);
-        assert_eq!(effective(declared, None), declared);
-        assert_eq!(effective(None, None), None);
+        let by_operator = NonZeroU32::new(2);
+        let both = Limits {
+            declared,
+            by_operator,
+        };
+        assert_eq!(both.effective().unwrap().max_concurrent.get(), 2);
+        let only_declared = Limits {
+            declared,
+            ..Limits::default()
+        };
+        assert_eq!(only_declared.effective(), declared);
+        assert_eq!(Limits::default().effective(), None);
+    }
+
+    #[test]
+    fn a_limit_begins_only_where_none_counted() {
+        let declared = Limits {
+            declared: Limit::new(3).ok(),
+            ..Limits::default()
+        };
+        let overruled = Limits {
+            by_operator: NonZeroU32::new(2),
+            ..declared
+        };
+        let none = Limits::default();
+        assert_eq!(declared.begun_since(&none), declared.declared);
+        assert_eq!(overruled.begun_since(&none), overruled.effective());
+        assert_eq!(overruled.begun_since(&declared), None);
+        assert_eq!(none.begun_since(&declared), None);
     }
 }

@@ -3,59 +3,42 @@
 use stent_core::{
     ExecutionId, FunctionName, Hint, TaskId, cancel, dead_letter,
     history::keep_for_replay,
-    limit::{effective, holds_from_now},
+    limit::{Limits, holds_from_now},
     store::{
         CancelAnswer, DeclareAnswer, DeclareRequest, FunctionDeclaration, LimitDifference,
         ReplayAnswer, SetLimitRequest,
     },
 };
 
-use crate::{store::Transaction, tables::Limits};
+use crate::store::Transaction;
 
 impl Transaction<'_> {
     /// Announces a worker with the functions that it has.
     pub(crate) fn declare(&mut self, request: DeclareRequest) -> DeclareAnswer {
         self.save_worker(request.worker);
-        let functions = request.functions.into_iter();
+        let functions = request.functions.iter();
         DeclareAnswer {
             differences: functions.filter_map(|one| self.declare_one(one)).collect(),
         }
     }
 
-    fn declare_one(&mut self, declaration: FunctionDeclaration) -> Option<LimitDifference> {
-        let FunctionDeclaration { name, limit } = declaration;
-        let known = self.tables.functions.get(&name).copied();
-        let before = known.unwrap_or_default();
-        let limits = Limits {
-            declared: limit,
-            ..before
-        };
-        self.change_limits(&name, limits);
-        let differs = known.is_some() && before.declared != limit || before.by_operator.is_some();
-        differs.then_some(LimitDifference {
-            function: name,
-            before: before.declared,
-            by_operator: before.by_operator,
-        })
+    fn declare_one(&mut self, declaration: &FunctionDeclaration) -> Option<LimitDifference> {
+        let known = self.tables.functions.get(&declaration.name).copied();
+        let (limits, difference) = declaration.replace(known);
+        self.change_limits(&declaration.name, limits);
+        difference
     }
 
     /// Sets or unsets an operator's limit.
-    pub(crate) fn set_limit(&mut self, request: SetLimitRequest) {
+    pub(crate) fn set_limit(&mut self, request: &SetLimitRequest) {
         let known = self.tables.functions.get(&request.function).copied();
-        let limits = Limits {
-            by_operator: request.max_concurrent,
-            ..known.unwrap_or_default()
-        };
-        self.change_limits(&request.function, limits);
+        self.change_limits(&request.function, request.replace(known));
     }
 
     /// Keeps the limits of a function. If that makes it a limited one, some of its tasks hold a slot from now on.
     fn change_limits(&mut self, function: &FunctionName, limits: Limits) {
-        let was_limited = self.tables.limit(function).is_some();
-        self.tables.functions.insert(function.clone(), limits);
-        if let Some(limit) = effective(limits.declared, limits.by_operator)
-            && !was_limited
-        {
+        let before = self.tables.functions.insert(function.clone(), limits);
+        if let Some(limit) = limits.begun_since(&before.unwrap_or_default()) {
             let rows = self.tables.rows();
             let of_it = rows.filter(|row| row.task.function == *function);
             let holding = of_it.filter(|row| holds_from_now(row.task.state.kind(), limit));

@@ -91,13 +91,8 @@ impl Transaction<'_> {
 
     /// The lanes that a worker serves and in which something waits for its time or for a worker.
     pub(crate) fn served(&self, request: &ClaimRequest) -> Vec<Lane> {
-        let functions: BTreeSet<&FunctionName> = request.functions.iter().collect();
-        let lanes = self.tables.index.due.keys().filter(|lane| {
-            let mut queues = request.queues.iter().flatten();
-            functions.contains(&lane.function)
-                && (request.queues.is_none() || queues.any(|queue| *queue == lane.queue))
-        });
-        lanes.cloned().collect()
+        let lanes = self.tables.index.due.keys();
+        lanes.filter(|lane| request.serves(lane)).cloned().collect()
     }
 
     fn places(&self, lane: &Lane) -> impl Iterator<Item = &Place> {

@@ -12,9 +12,8 @@ use crate::store::Transaction;
 impl Transaction<'_> {
     /// Deletes executions, if it is time.
     pub(crate) fn clean_up(&mut self, request: &CleanupRequest) -> CleanupAnswer {
-        if let (Some(_), Some(next_at)) = (request.interval, self.tables.next_cleanup)
-            && self.now < next_at
-        {
+        let scheduled = self.tables.next_cleanup;
+        if let Some(next_at) = retention::too_early(request, scheduled, self.now) {
             return CleanupAnswer::NotDue { next_at };
         }
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
@@ -23,10 +22,8 @@ impl Transaction<'_> {
             self.tables.delete(*execution);
         }
         let more = expired.len() >= limit;
-        if let Some(interval) = request.interval
-            && !more
-        {
-            self.tables.next_cleanup = Some(retention::next_cleanup(self.now, interval));
+        if let Some(next_at) = retention::next_cleanup(request, self.now, more) {
+            self.tables.next_cleanup = Some(next_at);
         }
         CleanupAnswer::Deleted {
             executions: u32::try_from(expired.len()).unwrap_or(u32::MAX),

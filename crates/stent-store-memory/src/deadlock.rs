@@ -2,18 +2,14 @@
 
 use std::{collections::BTreeSet, convert::Infallible};
 
-use stent_core::{
-    EntryHead, FunctionName, Task, TaskId, deadlock, defaults::DEADLOCK_CHECK_INTERVAL,
-    store::ClaimRequest,
-};
+use stent_core::{EntryHead, FunctionName, Task, TaskId, deadlock, store::ClaimRequest};
 
 use crate::{store::Transaction, tables::Tables};
 
 impl Transaction<'_> {
     /// Ends one task of each tangle that holds the worker's functions back. Now and then, and only while one of them has due work and no free slot.
     pub(crate) fn break_deadlocks(&mut self, request: &ClaimRequest) {
-        let last = self.tables.deadlocks_looked_for_at;
-        if last.is_some_and(|last| self.now < last.saturating_add(DEADLOCK_CHECK_INTERVAL)) {
+        if !deadlock::is_search_due(self.tables.deadlocks_looked_for_at, self.now) {
             return;
         }
         let starved: BTreeSet<FunctionName> = self

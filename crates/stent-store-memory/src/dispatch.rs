@@ -1,8 +1,7 @@
 //! Making executions.
 
 use stent_core::{
-    Hint, NewExecution, Payload, StoreError,
-    defaults::TAGS_MAX,
+    Hint, NewExecution, Payload,
     store::{DispatchAnswer, DispatchRequest, Dispatched},
 };
 
@@ -10,22 +9,6 @@ use crate::{
     store::Transaction,
     tables::{Labels, Row},
 };
-
-/// Refuses a request of which an element could not be kept.
-pub(crate) fn check(request: &DispatchRequest) -> Result<(), StoreError> {
-    let mut executions = request.executions.iter();
-    match executions.find(|execution| execution.tags.len() > TAGS_MAX) {
-        None => Ok(()),
-        Some(execution) => Err(StoreError::Refused {
-            what: format!(
-                "execution `{}` of `{}` has {} tags; at most {TAGS_MAX} are allowed",
-                execution.root.id,
-                execution.root.function,
-                execution.tags.len()
-            ),
-        }),
-    }
-}
 
 impl Transaction<'_> {
     /// Makes executions; what exists under a key or an id is answered instead.

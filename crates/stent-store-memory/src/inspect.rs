@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stent_core::{
-    FunctionName, StateKind, TaskId, Timestamp,
-    defaults::{PAGE_SIZE_MAX, WORKER_LISTED},
+    FunctionName, QueueName, TaskId, Timestamp,
     store::{
         Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
-        TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
+        QueueRecord, TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord, page,
     },
 };
 
@@ -36,11 +35,11 @@ impl Tables {
         let ids = query.ids.as_ref();
         let ids = ids.map(|ids| ids.iter().map(|id| id.root()).collect());
         let rows = self.candidates(ids).rev();
-        let roots = rows.filter(|row| row.task.is_root());
-        let wanted = roots.filter(|row| self.is_wanted(row, query));
-        let records = wanted.filter_map(|row| {
+        let records = rows.filter_map(|row| {
             let labels = self.executions.get(&row.task.execution)?;
-            Some(ExecutionRecord {
+            let key = labels.idempotency_key.as_ref();
+            let is_wanted = query.wants(&row.task, key, |tag| labels.tags.contains(tag));
+            is_wanted.then(|| ExecutionRecord {
                 root: record(row, query.payloads),
                 idempotency_key: labels.idempotency_key.clone(),
                 tags: labels.tags.iter().cloned().collect(),
@@ -48,20 +47,6 @@ impl Tables {
         });
         let (executions, more) = page(records, query.limit);
         ExecutionPage { executions, more }
-    }
-
-    fn is_wanted(&self, root: &Row, query: &ExecutionQuery) -> bool {
-        let task = &root.task;
-        let Some(labels) = self.executions.get(&task.execution) else {
-            return false;
-        };
-        let key = &query.idempotency_key;
-        is_in(&query.states, task.state.kind())
-            && holds(&query.function, |function| *function == task.function)
-            && holds(&query.queue, |queue| *queue == task.queue)
-            && holds(&query.tag, |tag| labels.tags.contains(tag))
-            && holds(key, |_| labels.idempotency_key == *key)
-            && holds(&query.before, |before| task.execution < *before)
     }
 
     /// Tasks by a query, in the order of their making.
@@ -72,13 +57,8 @@ impl Tables {
         });
         let ids = query.ids.as_ref();
         let ids = ids.map(|ids| ids.iter().copied().collect());
-        let wanted = self.candidates(ids.or(members)).filter(|row| {
-            let task = &row.task;
-            holds(&query.execution, |execution| *execution == task.execution)
-                && is_in(&query.states, task.state.kind())
-                && holds(&query.function, |function| *function == task.function)
-                && holds(&query.after, |after| task.id > *after)
-        });
+        let candidates = self.candidates(ids.or(members));
+        let wanted = candidates.filter(|row| query.wants(&row.task));
         let (tasks, more) = page(wanted.map(|row| record(row, query.payloads)), query.limit);
         TaskPage { tasks, more }
     }
@@ -103,15 +83,14 @@ impl Tables {
         for row in self.rows() {
             let state = row.task.state.kind();
             if !state.is_terminal() {
-                count(counts.entry(&row.task.function).or_default(), state);
+                counts.entry(&row.task.function).or_default().add(state);
             }
         }
         let records = counts.into_iter().map(|(name, counts)| {
             let limits = self.functions.get(name).copied().unwrap_or_default();
             FunctionRecord {
                 name: name.clone(),
-                declared: limits.declared,
-                by_operator: limits.by_operator,
+                limits,
                 slots_held: self.slots(name).map_or(0, |slots| slots.held),
                 counts,
             }
@@ -119,10 +98,28 @@ impl Tables {
         records.collect()
     }
 
+    /// Queues with tasks that have not ended, by name.
+    pub(crate) fn queues(&self, now: Timestamp) -> Vec<QueueRecord> {
+        let mut queues: BTreeMap<&QueueName, QueueRecord> = BTreeMap::new();
+        let tasks = self.rows().map(|row| &row.task);
+        for task in tasks.filter(|task| !task.state.kind().is_terminal()) {
+            let queue = queues
+                .entry(&task.queue)
+                .or_insert_with_key(|name| QueueRecord {
+                    name: (*name).clone(),
+                    counts: Counts::default(),
+                    oldest_due: None,
+                });
+            queue.counts.add(task.state.kind());
+            let due_at = task.state.due_at().filter(|at| *at <= now);
+            queue.oldest_due = queue.oldest_due.into_iter().chain(due_at).min();
+        }
+        queues.into_values().collect()
+    }
+
     /// Workers that were heard of lately, the newest first.
     pub(crate) fn workers(&self, now: Timestamp) -> Vec<WorkerRecord> {
-        let since = now.saturating_sub(WORKER_LISTED);
-        let workers = self.workers.values().filter(|one| one.seen_at >= since);
+        let workers = self.workers.values().filter(|one| one.is_listed(now));
         let mut workers: Vec<_> = workers.cloned().collect();
         // Sorting keeps those of one instant by name.
         workers.sort_by_key(|worker| std::cmp::Reverse(worker.seen_at));
@@ -136,33 +133,4 @@ fn record(row: &Row, payloads: bool) -> TaskRecord {
         input: payloads.then(|| row.input.clone()),
         outcome: row.outcome.clone().filter(|_| payloads),
     }
-}
-
-fn count(counts: &mut Counts, state: StateKind) {
-    let counter = match state {
-        StateKind::Pending => &mut counts.pending,
-        StateKind::Running => &mut counts.running,
-        StateKind::Suspended => &mut counts.suspended,
-        StateKind::Completed | StateKind::Failed | StateKind::TimedOut | StateKind::Cancelled => {
-            return;
-        }
-    };
-    *counter = counter.saturating_add(1);
-}
-
-/// Whether a condition holds, or is not set.
-fn holds<T>(condition: &Option<T>, is_met: impl FnOnce(&T) -> bool) -> bool {
-    condition.as_ref().is_none_or(is_met)
-}
-
-fn is_in(states: &[StateKind], state: StateKind) -> bool {
-    states.is_empty() || states.contains(&state)
-}
-
-/// The first of a list, and whether there are more.
-fn page<T>(mut records: impl Iterator<Item = T>, limit: u32) -> (Vec<T>, bool) {
-    let limit = usize::try_from(limit.min(PAGE_SIZE_MAX)).unwrap_or(usize::MAX);
-    let page: Vec<T> = records.by_ref().take(limit).collect();
-    let more = records.next().is_some();
-    (page, more)
 }

@@ -4,18 +4,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use stent_core::{
     Clock, ExecutionId, Hint, Store, StoreError, Timestamp,
-    defaults::BATCH_MAX,
     signal::SignalAnswer,
     store::{
-        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
-        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
-        ExecutionPage, ExecutionQuery, FunctionRecord, HintHub, HintStream, HistoryRequest,
-        RenewAnswer, RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, TaskHistory,
-        TaskPage, TaskQuery, WorkerRecord,
+        CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
+        CommitAnswer, CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer,
+        DispatchRequest, ExecutionPage, ExecutionQuery, FunctionRecord, Health, HintHub,
+        HintStream, HistoryRequest, QueueRecord, RenewAnswer, RenewRequest, ReplayAnswer,
+        SetLimitRequest, SignalRequest, TaskHistory, TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
-use crate::{clock::SystemClock, dispatch, tables::Tables};
+use crate::{clock::SystemClock, tables::Tables};
 
 /// Keeps executions in the memory of this process, as long as it lives.
 ///
@@ -97,26 +96,15 @@ impl MemoryStore {
     }
 }
 
-/// Refuses a request of more elements than fit one transaction.
-fn check_batch(what: &str, elements: usize) -> Result<(), StoreError> {
-    if elements <= BATCH_MAX {
-        return Ok(());
-    }
-    Err(StoreError::Refused {
-        what: format!("a request has {elements} {what}; at most {BATCH_MAX} are allowed: split it"),
-    })
-}
-
 #[async_trait::async_trait]
 impl Store for MemoryStore {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
-        check_batch("executions", request.executions.len())?;
-        dispatch::check(&request)?;
+        request.check()?;
         self.write(|transaction| transaction.dispatch(request))
     }
 
     async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
-        check_batch("functions", request.functions.len())?;
+        request.check()?;
         self.write(|transaction| transaction.declare(request))
     }
 
@@ -125,22 +113,22 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
-        check_batch("commits", request.commits.len())?;
+        request.check()?;
         self.write(|transaction| transaction.commit(request))
     }
 
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
-        check_batch("leases", request.leases.len())?;
+        request.check()?;
         self.write(|transaction| transaction.renew(request))
     }
 
     async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
-        check_batch("signals", request.signals.len())?;
+        request.check()?;
         self.write(|transaction| transaction.signal(request))
     }
 
     async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
-        check_batch("executions", executions.len())?;
+        executions.check()?;
         self.write(|transaction| transaction.cancel(&executions))
     }
 
@@ -148,12 +136,12 @@ impl Store for MemoryStore {
         &self,
         executions: Vec<ExecutionId>,
     ) -> Result<Vec<ReplayAnswer>, StoreError> {
-        check_batch("executions", executions.len())?;
+        executions.check()?;
         self.write(|transaction| transaction.replay_dead_letters(&executions))
     }
 
     async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError> {
-        self.write(|transaction| transaction.set_limit(request))
+        self.write(|transaction| transaction.set_limit(&request))
     }
 
     async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
@@ -161,15 +149,17 @@ impl Store for MemoryStore {
     }
 
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
-        check_batch("tasks", requests.len())?;
+        requests.check()?;
         self.read(|tables| requests.iter().map(|one| tables.history(*one)).collect())
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        query.check()?;
         self.read(|tables| tables.executions(&query))
     }
 
     async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
+        query.check()?;
         self.read(|tables| tables.tasks(&query))
     }
 
@@ -177,9 +167,18 @@ impl Store for MemoryStore {
         self.read(Tables::functions)
     }
 
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        let now = self.clock.now();
+        self.read(|tables| tables.queues(now))
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         let now = self.clock.now();
         self.read(|tables| tables.workers(now))
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.write(|transaction| Health::at(transaction.now))
     }
 
     fn hints(&self) -> HintStream {

@@ -1,14 +1,11 @@
 //! What is kept: tasks with their histories, executions, signals, functions, workers.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use stent_core::{
     CallPosition, ExecutionId, FunctionName, HistoryEntry, IdempotencyKey, Outcome, Payload,
     SignalId, SignalName, Tag, Task, TaskId, Timestamp, WorkerName,
-    limit::{Limit, Slots, effective},
+    limit::{Limit, Limits, Slots},
     signal::NewSignal,
     store::WorkerRecord,
 };
@@ -49,13 +46,6 @@ pub(crate) struct Row {
 pub(crate) struct Labels {
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     pub(crate) tags: BTreeSet<Tag>,
-}
-
-/// The limits of one function.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    pub(crate) declared: Option<Limit>,
-    pub(crate) by_operator: Option<NonZeroU32>,
 }
 
 impl Tables {
@@ -120,8 +110,7 @@ impl Tables {
 
     /// The limit that counts for a function.
     pub(crate) fn limit(&self, function: &FunctionName) -> Option<Limit> {
-        let limits = self.functions.get(function)?;
-        effective(limits.declared, limits.by_operator)
+        self.functions.get(function)?.effective()
     }
 
     /// The slots of a function, if it is limited.

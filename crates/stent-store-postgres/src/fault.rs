@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use stent_core::{NewExecution, StoreError, defaults};
+use stent_core::StoreError;
 use tokio_postgres::error::SqlState;
 
 use crate::error;
@@ -84,28 +84,5 @@ impl Fault {
                 source: None,
             },
         }
-    }
-}
-
-/// The answer to a request with too many elements.
-pub(crate) fn too_many(operation: &str, elements: usize) -> StoreError {
-    StoreError::Refused {
-        what: format!(
-            "`{operation}` was given {elements} elements; at most {} are allowed in one request",
-            defaults::BATCH_MAX
-        ),
-    }
-}
-
-/// The answer to a dispatch of an execution with too many tags.
-pub(crate) fn too_many_tags(execution: &NewExecution) -> StoreError {
-    StoreError::Refused {
-        what: format!(
-            "execution `{}` of `{}` has {} tags; at most {} are allowed",
-            execution.root.id,
-            execution.root.function,
-            execution.tags.len(),
-            defaults::TAGS_MAX
-        ),
     }
 }

@@ -3,22 +3,22 @@
 use std::{fmt, sync::Arc};
 
 use stent_core::{
-    ExecutionId, StoreError, defaults,
+    ExecutionId, StoreError,
     signal::SignalAnswer,
     store::{
-        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
-        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
-        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
-        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, Store, TaskHistory, TaskPage,
-        TaskQuery, WorkerRecord,
+        CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
+        CommitAnswer, CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer,
+        DispatchRequest, ExecutionPage, ExecutionQuery, FunctionRecord, Health, HintStream,
+        HistoryRequest, QueueRecord, RenewAnswer, RenewRequest, ReplayAnswer, SetLimitRequest,
+        SignalRequest, Store, TaskHistory, TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
 use crate::{
-    OpenError, PostgresOptions, fault, open,
-    read::{Functions, Workers},
+    OpenError, PostgresOptions, open,
+    read::{Functions, Queues, Workers},
     shared::Shared,
-    write::{CancelRequest, Claim, Claimed, ReplayRequest, Sweep, Untangle},
+    write::{CancelRequest, Claim, Claimed, HealthCheck, ReplayRequest, Sweep, Untangle},
 };
 
 /// Stent's store on PostgreSQL. Clones share one pool of connections.
@@ -53,29 +53,15 @@ impl PostgresStore {
     }
 }
 
-/// Refuses a request with more elements than one may have.
-fn bounded(operation: &'static str, elements: usize) -> Result<(), StoreError> {
-    if elements > defaults::BATCH_MAX {
-        Err(fault::too_many(operation, elements))
-    } else {
-        Ok(())
-    }
-}
-
 #[async_trait::async_trait]
 impl Store for PostgresStore {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
-        bounded("dispatch", request.executions.len())?;
-        let has_too_many = |tags: usize| tags > defaults::TAGS_MAX;
-        let mut executions = request.executions.iter();
-        if let Some(execution) = executions.find(|one| has_too_many(one.tags.len())) {
-            return Err(fault::too_many_tags(execution));
-        }
+        request.check()?;
         self.shared.write_together(request).await
     }
 
     async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
-        bounded("declare", request.functions.len())?;
+        request.check()?;
         self.shared.write(request).await
     }
 
@@ -111,22 +97,22 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
-        bounded("commit", request.commits.len())?;
+        request.check()?;
         self.shared.write(request).await
     }
 
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
-        bounded("renew", request.leases.len())?;
+        request.check()?;
         self.shared.write(request).await
     }
 
     async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
-        bounded("signal", request.signals.len())?;
+        request.check()?;
         self.shared.write_together(request).await
     }
 
     async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
-        bounded("cancel", executions.len())?;
+        executions.check()?;
         self.shared.write(CancelRequest(executions)).await
     }
 
@@ -134,7 +120,7 @@ impl Store for PostgresStore {
         &self,
         executions: Vec<ExecutionId>,
     ) -> Result<Vec<ReplayAnswer>, StoreError> {
-        bounded("replay_dead_letters", executions.len())?;
+        executions.check()?;
         self.shared.write(ReplayRequest(executions)).await
     }
 
@@ -147,17 +133,17 @@ impl Store for PostgresStore {
     }
 
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
-        bounded("history", requests.len())?;
+        requests.check()?;
         self.shared.read(requests).await
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
-        bounded("executions", query.ids.as_ref().map_or(0, Vec::len))?;
+        query.check()?;
         self.shared.read(query).await
     }
 
     async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
-        bounded("tasks", query.ids.as_ref().map_or(0, Vec::len))?;
+        query.check()?;
         self.shared.read(query).await
     }
 
@@ -165,8 +151,16 @@ impl Store for PostgresStore {
         self.shared.read(Functions).await
     }
 
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        self.shared.read(Queues).await
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         self.shared.read(Workers).await
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.shared.write(HealthCheck).await
     }
 
     fn hints(&self) -> HintStream {

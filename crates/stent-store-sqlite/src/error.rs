@@ -5,7 +5,7 @@
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use rusqlite::{ErrorCode, ffi};
-use stent_core::{NewExecution, StoreError};
+use stent_core::StoreError;
 
 /// Why a database was not opened. Nothing was changed in the file, unless it is a new or empty one.
 #[derive(Debug, thiserror::Error)]
@@ -255,28 +255,5 @@ pub(crate) fn unanswered(operation: &str) -> StoreError {
     StoreError::OutcomeUnknown {
         what: format!("`{operation}` was not answered, because the store's thread stopped"),
         source: None,
-    }
-}
-
-/// The answer to a request with too many elements.
-pub(crate) fn too_many(operation: &str, elements: usize) -> StoreError {
-    StoreError::Refused {
-        what: format!(
-            "`{operation}` was given {elements} elements; at most {} are allowed in one request",
-            stent_core::defaults::BATCH_MAX
-        ),
-    }
-}
-
-/// The answer to a dispatch of an execution with too many tags.
-pub(crate) fn too_many_tags(execution: &NewExecution) -> StoreError {
-    StoreError::Refused {
-        what: format!(
-            "execution `{}` of `{}` has {} tags; at most {} are allowed",
-            execution.root.id,
-            execution.root.function,
-            execution.tags.len(),
-            stent_core::defaults::TAGS_MAX
-        ),
     }
 }

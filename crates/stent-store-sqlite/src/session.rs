@@ -8,7 +8,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 use rusqlite::Connection;
 use stent_core::{
     Clock, FunctionName, Hint, TaskId, Timestamp,
-    limit::{Limit, WhileWaiting, effective},
+    limit::{Limit, Limits, WhileWaiting},
 };
 use uuid::Uuid;
 
@@ -40,13 +40,6 @@ pub(crate) struct Session<'c> {
     /// When tasks that only wait for each other were looked for last.
     pub(crate) deadlocks_looked_for_at: Option<Timestamp>,
     clock: Arc<dyn Clock>,
-}
-
-/// The limits of one function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) declared: Option<Limit>,
-    pub(crate) by_operator: Option<NonZeroU32>,
 }
 
 impl<'c> Session<'c> {
@@ -143,20 +136,14 @@ impl<'c> Session<'c> {
         std::mem::take(&mut self.hints)
     }
 
-    /// The limits of a function.
-    pub(crate) fn limits(&self, function: &FunctionName) -> Limits {
-        self.limits.get(function).copied().unwrap_or_default()
-    }
-
-    /// Whether a function was declared or limited before.
-    pub(crate) fn is_known(&self, function: &FunctionName) -> bool {
-        self.limits.contains_key(function)
+    /// The limits of a function, if it was declared or limited before.
+    pub(crate) fn limits(&self, function: &FunctionName) -> Option<Limits> {
+        self.limits.get(function).copied()
     }
 
     /// The limit of a function that counts.
     pub(crate) fn limit(&self, function: &FunctionName) -> Option<Limit> {
-        let limits = self.limits.get(function)?;
-        effective(limits.declared, limits.by_operator)
+        self.limits.get(function)?.effective()
     }
 
     /// Knows other limits of a function from now on; they were saved.

@@ -7,18 +7,18 @@ use std::{
 };
 
 use stent_core::{
-    Clock, ExecutionId, StoreError, defaults,
+    Clock, ExecutionId, StoreError,
     signal::SignalAnswer,
     store::{
-        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
-        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
-        ExecutionPage, ExecutionQuery, FunctionRecord, HintHub, HintStream, HistoryRequest,
-        RenewAnswer, RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, Store,
-        TaskHistory, TaskPage, TaskQuery, WorkerRecord,
+        CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
+        CommitAnswer, CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer,
+        DispatchRequest, ExecutionPage, ExecutionQuery, FunctionRecord, Health, HintHub,
+        HintStream, HistoryRequest, QueueRecord, RenewAnswer, RenewRequest, ReplayAnswer,
+        SetLimitRequest, SignalRequest, Store, TaskHistory, TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
-use crate::{OpenError, SqliteOptions, error, open, reader::Readers, watch::Watch, writer::Writer};
+use crate::{OpenError, SqliteOptions, open, reader::Readers, watch::Watch, writer::Writer};
 
 /// A store in one SQLite file. Several processes on one machine may use the file at once.
 ///
@@ -106,33 +106,19 @@ impl SqliteStore {
     }
 }
 
-/// Refuses a request with more elements than one may have.
-fn bounded(operation: &'static str, elements: usize) -> Result<usize, StoreError> {
-    if elements > defaults::BATCH_MAX {
-        Err(error::too_many(operation, elements))
-    } else {
-        Ok(elements)
-    }
-}
-
 #[async_trait::async_trait]
 impl Store for SqliteStore {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
-        let elements = bounded("dispatch", request.executions.len())?;
-        if let Some(execution) = request
-            .executions
-            .iter()
-            .find(|execution| execution.tags.len() > defaults::TAGS_MAX)
-        {
-            return Err(error::too_many_tags(execution));
-        }
+        request.check()?;
+        let elements = request.executions.len();
         self.writer
             .write("dispatch", elements, |session| session.dispatch(request))
             .await
     }
 
     async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
-        let elements = bounded("declare", request.functions.len())?;
+        request.check()?;
+        let elements = request.functions.len();
         self.writer
             .write("declare", elements, move |session| {
                 session.declare(&request)
@@ -148,21 +134,24 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
-        let elements = bounded("commit", request.commits.len())?;
+        request.check()?;
+        let elements = request.commits.len();
         self.writer
             .write("commit", elements, |session| session.commit(request))
             .await
     }
 
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
-        let elements = bounded("renew", request.leases.len())?;
+        request.check()?;
+        let elements = request.leases.len();
         self.writer
             .write("renew", elements, move |session| session.renew(&request))
             .await
     }
 
     async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
-        let elements = bounded("signal", request.signals.len())?;
+        request.check()?;
+        let elements = request.signals.len();
         self.writer
             .write("signal", elements, |session| {
                 session.signal(request.signals)
@@ -171,7 +160,8 @@ impl Store for SqliteStore {
     }
 
     async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
-        let elements = bounded("cancel", executions.len())?;
+        executions.check()?;
+        let elements = executions.len();
         self.writer
             .write("cancel", elements, move |session| {
                 session.cancel(&executions)
@@ -183,7 +173,8 @@ impl Store for SqliteStore {
         &self,
         executions: Vec<ExecutionId>,
     ) -> Result<Vec<ReplayAnswer>, StoreError> {
-        let elements = bounded("replay_dead_letters", executions.len())?;
+        executions.check()?;
+        let elements = executions.len();
         self.writer
             .write("replay_dead_letters", elements, move |session| {
                 session.replay_dead_letters(&executions)
@@ -207,21 +198,21 @@ impl Store for SqliteStore {
     }
 
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
-        bounded("history", requests.len())?;
+        requests.check()?;
         self.readers
             .read("history", move |snapshot| snapshot.histories(&requests))
             .await
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
-        bounded("executions", query.ids.as_ref().map_or(0, Vec::len))?;
+        query.check()?;
         self.readers
             .read("executions", move |snapshot| snapshot.executions(&query))
             .await
     }
 
     async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
-        bounded("tasks", query.ids.as_ref().map_or(0, Vec::len))?;
+        query.check()?;
         self.readers
             .read("tasks", move |snapshot| snapshot.tasks(&query))
             .await
@@ -233,10 +224,23 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        self.readers
+            .read("queues", move |snapshot| snapshot.queues(&*clock))
+            .await
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         let clock = Arc::clone(&self.clock);
         self.readers
             .read("workers", move |snapshot| snapshot.workers(&*clock))
+            .await
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.writer
+            .write("health", 1, |session| Ok(Health::at(session.now())))
             .await
     }
 

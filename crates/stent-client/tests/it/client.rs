@@ -357,7 +357,7 @@ async fn a_signal_is_kept_once_or_refused() {
 async fn a_limit_is_set_and_unset() {
     let (stent, _store) = client();
     stent.set_limit("double", 3).await.unwrap();
-    let limit = || async { stent.functions().await.unwrap()[0].by_operator };
+    let limit = || async { stent.functions().await.unwrap()[0].limits.by_operator };
     assert_eq!(limit().await.unwrap().get(), 3);
     let refused = stent.set_limit("double", 0).await.unwrap_err();
     assert!(matches!(refused, Error::Limit(_)));
@@ -367,7 +367,7 @@ async fn a_limit_is_set_and_unset() {
     assert!(
         functions
             .iter()
-            .all(|function| function.by_operator.is_none())
+            .all(|function| function.limits.by_operator.is_none())
     );
 }
 

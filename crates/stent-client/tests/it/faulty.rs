@@ -191,8 +191,16 @@ impl Store for Faulty {
     async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
         self.answer(self.inner.functions()).await
     }
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        self.answer(self.inner.queues()).await
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         self.answer(self.inner.workers()).await
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.answer(self.inner.health()).await
     }
     fn hints(&self) -> HintStream {
         if self.deaf.load(Ordering::SeqCst) {

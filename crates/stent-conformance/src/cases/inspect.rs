@@ -1,15 +1,19 @@
 //! The read side: what the command line and the dashboard show.
 
 use stent_core::{
-    ExecutionId, IdempotencyKey, NewTask, Priority, StateKind, Tag, TaskId, When, defaults,
-    store::{Counts, ExecutionQuery, RenewRequest, TaskQuery, WorkerReport},
+    ExecutionId, IdempotencyKey, NewTask, Ordinal, Priority, StateKind, StoreError, Tag, TaskId,
+    When, defaults,
+    store::{
+        Counts, DeclareRequest, ExecutionQuery, FunctionDeclaration, HistoryRequest, QueueRecord,
+        RenewRequest, TaskQuery, WorkerReport,
+    },
 };
 
 use crate::{
     world::{LEASE, World, answered, claim_request, worker},
     writes::{
-        at_most, call, done, execution, failed, function, key, queue, seconds, task, wait_for,
-        waits,
+        at_most, call, done, execution, failed, function, key, queue, seconds, sleep, task,
+        wait_for, waits,
     },
 };
 
@@ -239,11 +243,100 @@ pub(crate) async fn functions_are_listed_by_name_with_what_has_not_ended(world: 
     };
     assert_eq!(functions[0].counts, counts(1, 0, 0));
     assert_eq!(
-        (functions[1].counts, functions[1].declared),
+        (functions[1].counts, functions[1].limits.declared),
         (counts(0, 0, 0), at_most(7))
     );
     assert_eq!(functions[2].counts, counts(0, 1, 1));
     assert!(functions.iter().all(|one| one.slots_held == 0));
+}
+
+pub(crate) async fn queues_are_listed_by_name_with_what_has_not_ended(world: World) {
+    assert!(answered("list", world.store.queues().await).is_empty());
+    let dispatched_at = world.now();
+    for (name, due) in [("b", 0), ("b", 60), ("a", 60), ("a", 0), ("a", 1)] {
+        let root = NewTask {
+            queue: queue(name),
+            due: When::After(seconds(due)),
+            ..task(name)
+        };
+        world.dispatch(root).await;
+    }
+    let mut ended = world.start(task("gone")).await;
+    world.write(&mut ended, Vec::new(), done()).await;
+    let mut asleep = world.claim_one("b").await;
+    let nap = vec![sleep(0, seconds(30))];
+    world.write(&mut asleep, nap, waits(0)).await;
+    world.advance(1);
+    let listed = answered("list", world.store.queues().await);
+    let record = |name, pending, suspended, oldest_due| QueueRecord {
+        name: queue(name),
+        counts: Counts {
+            pending,
+            running: 0,
+            suspended,
+        },
+        oldest_due,
+    };
+    let expected = [
+        record("a", 3, 0, Some(dispatched_at)),
+        record("b", 1, 1, None),
+    ];
+    assert_eq!(listed, expected);
+
+    world.advance(29);
+    let listed = answered("list", world.store.queues().await);
+    let woken_at = dispatched_at.saturating_add(seconds(30));
+    assert_eq!(listed[1], record("b", 1, 1, Some(woken_at)));
+}
+
+pub(crate) async fn a_healthy_store_tells_its_time_and_changes_nothing(world: World) {
+    make(&world, 2).await;
+    let before = world.visible().await;
+    let health = answered("look after its health", world.store.health().await);
+    assert_eq!(health.now, world.now());
+    assert_eq!(world.visible().await, before);
+}
+
+pub(crate) async fn what_names_too_many_is_refused(world: World) {
+    let execution = make(&world, 1).await[0];
+    let before = world.visible().await;
+    let too_many = defaults::BATCH_MAX + 1;
+    let executions = vec![execution; too_many];
+    refused(world.store.cancel(executions.clone()).await);
+    refused(world.store.replay_dead_letters(executions.clone()).await);
+    let history = HistoryRequest {
+        task: execution.root(),
+        after: Ordinal::default(),
+        whole: true,
+    };
+    refused(world.store.history(vec![history; too_many]).await);
+    let query = ExecutionQuery {
+        ids: Some(executions),
+        ..ExecutionQuery::default()
+    };
+    refused(world.store.executions(query).await);
+    let query = TaskQuery {
+        ids: Some(vec![execution.root(); too_many]),
+        ..TaskQuery::default()
+    };
+    refused(world.store.tasks(query).await);
+    let declaration = FunctionDeclaration {
+        name: function("f"),
+        limit: at_most(1),
+    };
+    let declare = DeclareRequest {
+        worker: worker("w"),
+        functions: vec![declaration; too_many],
+    };
+    refused(world.store.declare(declare).await);
+    assert_eq!(world.visible().await, before);
+}
+
+fn refused<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
+    let error = answer.expect_err("too many are refused");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains(&defaults::BATCH_MAX.to_string()), "{said}");
 }
 
 pub(crate) async fn workers_are_listed_as_they_reported_last(world: World) {
@@ -313,7 +406,7 @@ pub(crate) async fn one_store_sees_nothing_of_another(world: World) {
     assert!(
         answered("list", other.store.functions().await)
             .iter()
-            .all(|one| one.by_operator.is_none())
+            .all(|one| one.limits.by_operator.is_none())
     );
 }
 

@@ -188,7 +188,10 @@ pub(crate) async fn an_operators_limit_counts_before_what_is_declared(world: Wor
     world.declare("f", at_most(5)).await;
     let record = world.function("f").await;
     assert_eq!(
-        (record.declared, record.by_operator.map(u32::from)),
+        (
+            record.limits.declared,
+            record.limits.by_operator.map(u32::from)
+        ),
         (at_most(5), Some(2))
     );
     make(&world, "f", 4).await;
@@ -243,7 +246,7 @@ pub(crate) async fn a_limit_survives_a_restart(world: World) {
     };
     assert_eq!(world.slots_held("f").await, 1);
     assert_eq!(
-        world.function("g").await.by_operator.map(u32::from),
+        world.function("g").await.limits.by_operator.map(u32::from),
         Some(1)
     );
     assert_eq!(world.claim(&["f"], 3).await.len(), 1);

@@ -168,7 +168,7 @@ fn signals_are_received_once(tasks: &[SeenTask]) -> Result<(), String> {
 /// S4: what is recorded as used equals what is held.
 fn slots_are_what_is_held(visible: &Visible) -> Result<(), String> {
     for function in &visible.functions {
-        if function.declared.is_some() || function.by_operator.is_some() {
+        if function.limits.effective().is_some() {
             let holding = visible.tasks.iter().map(|seen| &seen.task);
             let holding = holding.filter(|task| task.holds_slot && task.function == function.name);
             require(
@@ -190,8 +190,9 @@ fn limits_are_kept(before: &Visible, after: &Visible, operation: &Operation) -> 
         return Ok(());
     }
     for function in &after.functions {
-        let limit = stent_core::limit::effective(function.declared, function.by_operator);
-        let Some(limit) = limit else { continue };
+        let Some(limit) = function.limits.effective() else {
+            continue;
+        };
         let mut old = before.functions.iter();
         let old = old.find(|old| old.name == function.name);
         let allowed = old.map_or(0, |old| old.slots_held);

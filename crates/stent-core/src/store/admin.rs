@@ -1,6 +1,10 @@
 use std::num::NonZeroU32;
 
-use crate::{FunctionName, StateKind, limit::Limit, store::WorkerReport};
+use crate::{
+    FunctionName, StateKind,
+    limit::{Limit, Limits},
+    store::WorkerReport,
+};
 
 /// A worker with the functions that it has.
 #[derive(Clone, Debug)]
@@ -18,6 +22,26 @@ pub struct FunctionDeclaration {
     pub name: FunctionName,
     /// Its limit, if it has one.
     pub limit: Option<Limit>,
+}
+
+impl FunctionDeclaration {
+    /// What is kept from now on, and what the worker is told. `known` is what was kept of the function; `None` if it was never heard of.
+    #[must_use]
+    pub fn replace(&self, known: Option<Limits>) -> (Limits, Option<LimitDifference>) {
+        let before = known.unwrap_or_default();
+        let is_other = known.is_some() && before.declared != self.limit;
+        let difference = LimitDifference {
+            function: self.name.clone(),
+            before: before.declared,
+            by_operator: before.by_operator,
+        };
+        let limits = Limits {
+            declared: self.limit,
+            ..before
+        };
+        let differs = is_other || before.by_operator.is_some();
+        (limits, differs.then_some(difference))
+    }
 }
 
 /// What differed from what was stored.
@@ -45,6 +69,17 @@ pub struct SetLimitRequest {
     pub function: FunctionName,
     /// The limit; `None` unsets it.
     pub max_concurrent: Option<NonZeroU32>,
+}
+
+impl SetLimitRequest {
+    /// What is kept from now on.
+    #[must_use]
+    pub fn replace(&self, known: Option<Limits>) -> Limits {
+        Limits {
+            by_operator: self.max_concurrent,
+            ..known.unwrap_or_default()
+        }
+    }
 }
 
 /// What became of a cancel.

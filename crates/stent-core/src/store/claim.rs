@@ -1,5 +1,5 @@
 use crate::{
-    FunctionName, HistoryEntry, Payload, QueueName, Task, TaskId, Timestamp, WorkerName,
+    FunctionName, HistoryEntry, Lane, Payload, QueueName, Task, TaskId, Timestamp, WorkerName,
     claim::Demand,
     lease::{CrashLimit, LeaseTerms},
 };
@@ -17,6 +17,16 @@ pub struct ClaimRequest {
     pub demand: Demand,
     /// After how many crashes as a suspect a task becomes a dead letter.
     pub crash_limit: CrashLimit,
+}
+
+impl ClaimRequest {
+    /// Whether the worker could run what waits in a lane.
+    #[must_use]
+    pub fn serves(&self, lane: &Lane) -> bool {
+        let queues = self.queues.as_ref();
+        queues.is_none_or(|queues| queues.contains(&lane.queue))
+            && self.functions.contains(&lane.function)
+    }
 }
 
 /// What a claim found.

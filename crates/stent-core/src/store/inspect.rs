@@ -1,8 +1,6 @@
-use std::num::NonZeroU32;
-
 use crate::{
     ExecutionId, FunctionName, HistoryEntry, IdempotencyKey, Ordinal, Outcome, Payload, QueueName,
-    StateKind, Tag, Task, TaskId, Timestamp, defaults, limit::Limit, store::WorkerReport,
+    StateKind, Tag, Task, TaskId, Timestamp, defaults, limit::Limits, store::WorkerReport,
 };
 
 /// Which part of a task's history to read.
@@ -64,6 +62,26 @@ impl Default for ExecutionQuery {
     }
 }
 
+impl ExecutionQuery {
+    /// Whether an execution is asked for, by its root and what is kept beside it; [`ids`](Self::ids) aside, which a store looks up first.
+    #[must_use]
+    pub fn wants(
+        &self,
+        root: &Task,
+        key: Option<&IdempotencyKey>,
+        has_tag: impl FnOnce(&Tag) -> bool,
+    ) -> bool {
+        let execution = &root.execution;
+        root.is_root()
+            && is_in(&self.states, root.state.kind())
+            && holds(&self.function, |function| *function == root.function)
+            && holds(&self.queue, |queue| *queue == root.queue)
+            && holds(&self.tag, has_tag)
+            && holds(&self.idempotency_key, |asked| key == Some(asked))
+            && holds(&self.before, |before| execution < before)
+    }
+}
+
 /// A page of executions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionPage {
@@ -117,6 +135,34 @@ impl Default for TaskQuery {
     }
 }
 
+impl TaskQuery {
+    /// Whether a task is asked for; [`ids`](Self::ids) aside, which a store looks up first.
+    #[must_use]
+    pub fn wants(&self, task: &Task) -> bool {
+        holds(&self.execution, |execution| *execution == task.execution)
+            && is_in(&self.states, task.state.kind())
+            && holds(&self.function, |function| *function == task.function)
+            && holds(&self.after, |after| task.id > *after)
+    }
+}
+
+/// Whether a condition is met, or not set.
+fn holds<T>(condition: &Option<T>, is_met: impl FnOnce(&T) -> bool) -> bool {
+    condition.as_ref().is_none_or(is_met)
+}
+
+fn is_in(states: &[StateKind], state: StateKind) -> bool {
+    states.is_empty() || states.contains(&state)
+}
+
+/// The first of what a query wants, and whether there is more. No page is larger than [`defaults::PAGE_SIZE_MAX`].
+pub fn page<T>(records: impl IntoIterator<Item = T>, limit: u32) -> (Vec<T>, bool) {
+    let mut records = records.into_iter();
+    let limit = usize::try_from(limit.min(defaults::PAGE_SIZE_MAX)).unwrap_or(usize::MAX);
+    let page = records.by_ref().take(limit).collect();
+    (page, records.next().is_some())
+}
+
 /// A page of tasks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPage {
@@ -142,14 +188,25 @@ pub struct TaskRecord {
 pub struct FunctionRecord {
     /// Its name.
     pub name: FunctionName,
-    /// What its code declares.
-    pub declared: Option<Limit>,
-    /// What an operator set, which counts before.
-    pub by_operator: Option<NonZeroU32>,
+    /// Its limits.
+    pub limits: Limits,
     /// Tasks that hold a slot, if it is limited.
     pub slots_held: u32,
     /// Its tasks that have not ended.
     pub counts: Counts,
+}
+
+impl FunctionRecord {
+    /// A function of which nothing has been counted.
+    #[must_use]
+    pub fn new(name: FunctionName, limits: Limits) -> Self {
+        Self {
+            name,
+            limits,
+            slots_held: 0,
+            counts: Counts::default(),
+        }
+    }
 }
 
 /// Tasks by state, of those that have not ended.
@@ -163,6 +220,74 @@ pub struct Counts {
     pub suspended: u64,
 }
 
+impl Counts {
+    /// Counts a task. One that has ended is not counted.
+    pub const fn add(&mut self, state: StateKind) {
+        let count = match state {
+            StateKind::Pending => &mut self.pending,
+            StateKind::Running => &mut self.running,
+            StateKind::Suspended => &mut self.suspended,
+            StateKind::Completed
+            | StateKind::Failed
+            | StateKind::TimedOut
+            | StateKind::Cancelled => return,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts what was counted elsewhere.
+    pub const fn add_all(&mut self, other: &Self) {
+        self.pending = self.pending.saturating_add(other.pending);
+        self.running = self.running.saturating_add(other.running);
+        self.suspended = self.suspended.saturating_add(other.suspended);
+    }
+}
+
+/// A queue as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueRecord {
+    /// Its name.
+    pub name: QueueName,
+    /// Its tasks that have not ended.
+    pub counts: Counts,
+    /// Since when the one that is due longest could have been claimed, if one is due: how far the workers are behind.
+    pub oldest_due: Option<Timestamp>,
+}
+
+impl QueueRecord {
+    /// A queue of which nothing has been counted.
+    #[must_use]
+    pub fn new(name: QueueName) -> Self {
+        Self {
+            name,
+            counts: Counts::default(),
+            oldest_due: None,
+        }
+    }
+
+    /// Counts that something is due from an instant on, which may be later than now.
+    pub fn add_due(&mut self, due_at: Option<Timestamp>, now: Timestamp) {
+        let due = due_at.filter(|at| *at <= now);
+        self.oldest_due = self.oldest_due.into_iter().chain(due).min();
+    }
+}
+
+/// That a store takes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// The store's time.
+    pub now: Timestamp,
+}
+
+impl Health {
+    /// A store that takes requests at this time of its clock.
+    #[must_use]
+    pub const fn at(now: Timestamp) -> Self {
+        Self { now }
+    }
+}
+
 /// A worker as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerRecord {
@@ -172,4 +297,12 @@ pub struct WorkerRecord {
     pub since: Timestamp,
     /// When it was heard of last.
     pub seen_at: Timestamp,
+}
+
+impl WorkerRecord {
+    /// Whether it is still listed, [`defaults::WORKER_LISTED`] after its last report at the latest.
+    #[must_use]
+    pub fn is_listed(&self, now: Timestamp) -> bool {
+        self.seen_at >= now.saturating_sub(defaults::WORKER_LISTED)
+    }
 }

@@ -10,10 +10,11 @@
 //! * **Repeatable.** After [`StoreError::OutcomeUnknown`] the caller sends the same request again: ids are chosen by the caller, and commits are
 //!   numbered, so nothing happens twice. A request that arrives late, after a later one, changes nothing either.
 //! * **Cancel safe.** Dropping the future of a call leaves it done as a whole, or not at all.
-//! * **Bounded.** Every call returns within a bound that the store documents.
+//! * **Bounded.** Every call returns within a bound that the store documents. A request that [`Checked`] refuses is refused, and changes nothing.
 //! * **Isolated.** Two stores in one database server, in two files or under two schemas, see nothing of each other.
 
 mod admin;
+mod check;
 mod claim;
 mod cleanup;
 mod commit;
@@ -33,6 +34,7 @@ pub use self::{
         CancelAnswer, DeclareAnswer, DeclareRequest, FunctionDeclaration, LimitDifference,
         ReplayAnswer, SetLimitRequest,
     },
+    check::{Checked, RequestError},
     claim::{ClaimAnswer, ClaimRequest, ClaimedTask, StolenTask},
     cleanup::{CleanupAnswer, CleanupRequest},
     commit::{CommitAnswer, CommitRequest, CommitResult, DeliveredOutcome},
@@ -40,8 +42,9 @@ pub use self::{
     error::StoreError,
     hub::{HintHub, Listening},
     inspect::{
-        Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
-        TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
+        Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, Health,
+        HistoryRequest, QueueRecord, TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
+        page,
     },
     renew::{RenewAnswer, RenewRequest, RenewResult, WorkerReport},
     signal::SignalRequest,
@@ -160,11 +163,23 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As [`StoreError`] says.
     async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError>;
 
+    /// Queues with tasks that have not ended, by name.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError>;
+
     /// Workers that reported within the last day, the newest first.
     ///
     /// # Errors
     /// As [`StoreError`] says.
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError>;
+
+    /// Whether the store would take a request that changes something, now. It goes the way of such a request, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says: what such a request would meet.
+    async fn health(&self) -> Result<Health, StoreError>;
 
     /// Listens for hints from now on. They may be lost, late, doubled or wrong.
     fn hints(&self) -> HintStream;

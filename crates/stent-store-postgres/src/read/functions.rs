@@ -1,11 +1,12 @@
-//! Functions with their limits and counts, and workers.
+//! Functions with their limits and counts, queues, and workers.
 
 use std::collections::BTreeMap;
 
 use stent_core::{
-    FunctionName, Timestamp, WorkerName,
+    FunctionName, Lane, QueueName, Timestamp, WorkerName,
     defaults::WORKER_LISTED,
-    store::{Counts, FunctionRecord, WorkerRecord, WorkerReport},
+    limit::Limits,
+    store::{Counts, FunctionRecord, QueueRecord, WorkerRecord, WorkerReport},
     time::micros,
 };
 
@@ -18,44 +19,85 @@ use crate::{
     write::limits_of,
 };
 
+/// The tasks of a lane that have not ended.
+struct LaneCounts {
+    lane: Lane,
+    counts: Counts,
+    slots_held: u32,
+    first_due: Option<Timestamp>,
+    now: Timestamp,
+}
+
 impl Session<'_> {
     /// Functions by name, with what waits, runs and holds slots.
     pub(crate) async fn function_records(&self) -> Result<Vec<FunctionRecord>, Fault> {
-        let calls = [Call::new(Sql::ListLimits), Call::new(Sql::CountTasks)];
+        let calls = [Call::new(Sql::ListLimits), self.count_tasks()];
         let mut answers = self.pipeline(Frame::BeginRead, &calls).await?.into_iter();
         let mut functions: BTreeMap<FunctionName, FunctionRecord> = BTreeMap::new();
         for row in answers.next().into_iter().flatten() {
             let (name, limits) = limits_of(&row)?;
-            let record = functions.entry(name).or_insert_with_key(unlimited);
-            record.declared = limits.declared;
-            record.by_operator = limits.by_operator;
+            functions.insert(name.clone(), FunctionRecord::new(name, limits));
         }
-        let counted = answers.next().unwrap_or_default();
+        for counted in self.by_lane(answers.next().unwrap_or_default()).await? {
+            let function = functions.entry(counted.lane.function);
+            let record = function
+                .or_insert_with_key(|name| FunctionRecord::new(name.clone(), Limits::default()));
+            record.counts.add_all(&counted.counts);
+            if record.limits.effective().is_some() {
+                record.slots_held = record.slots_held.saturating_add(counted.slots_held);
+            }
+        }
+        Ok(functions.into_values().collect())
+    }
+
+    /// Queues by name, with what waits and runs.
+    pub(crate) async fn queue_records(&self) -> Result<Vec<QueueRecord>, Fault> {
+        let calls = [self.count_tasks()];
+        let mut answers = self.pipeline(Frame::BeginRead, &calls).await?.into_iter();
+        let mut queues: BTreeMap<QueueName, QueueRecord> = BTreeMap::new();
+        for counted in self.by_lane(answers.next().unwrap_or_default()).await? {
+            let queue = queues.entry(counted.lane.queue);
+            let record = queue.or_insert_with_key(|name| QueueRecord::new(name.clone()));
+            record.counts.add_all(&counted.counts);
+            record.add_due(counted.first_due, counted.now);
+        }
+        Ok(queues.into_values().collect())
+    }
+
+    fn count_tasks(&self) -> Call {
+        Call::new(Sql::CountTasks).with(self.shared.injected_now())
+    }
+
+    async fn by_lane(&self, counted: Vec<tokio_postgres::Row>) -> Result<Vec<LaneCounts>, Fault> {
         let numbers: Result<Vec<i32>, Fault> = counted
             .iter()
             .map(|row| Reading::new(row, "tasks").get(0))
             .collect();
         self.know_lane_rows(numbers?.into_iter()).await?;
+        let mut by_lane = Vec::with_capacity(counted.len());
         for row in &counted {
             let row = Reading::new(row, "tasks");
-            let number: i32 = row.get(0)?;
-            let Some(lane) = self.shared.lanes.lane(number) else {
+            let Some(lane) = self.shared.lanes.lane(row.get(0)?) else {
                 continue;
             };
-            let record = functions.entry(lane.function).or_insert_with_key(unlimited);
             let count = |column| -> Result<u64, Fault> {
                 let count: i64 = row.get(column)?;
                 Ok(u64::try_from(count).unwrap_or(0))
             };
-            record.counts.pending += count(1)?;
-            record.counts.running += count(2)?;
-            record.counts.suspended += count(3)?;
-            if stent_core::limit::effective(record.declared, record.by_operator).is_some() {
-                let held = u32::try_from(count(4)?).unwrap_or(u32::MAX);
-                record.slots_held = record.slots_held.saturating_add(held);
-            }
+            let first_due: Option<i64> = row.get(5)?;
+            by_lane.push(LaneCounts {
+                lane,
+                counts: Counts {
+                    pending: count(1)?,
+                    running: count(2)?,
+                    suspended: count(3)?,
+                },
+                slots_held: u32::try_from(count(4)?).unwrap_or(u32::MAX),
+                first_due: first_due.map(Timestamp::from_micros),
+                now: row.time(6)?,
+            });
         }
-        Ok(functions.into_values().collect())
+        Ok(by_lane)
     }
 
     /// Workers that reported of late, the newest first.
@@ -87,16 +129,6 @@ impl Session<'_> {
             self.know_lane(&row)?;
         }
         Ok(())
-    }
-}
-
-fn unlimited(name: &FunctionName) -> FunctionRecord {
-    FunctionRecord {
-        name: name.clone(),
-        declared: None,
-        by_operator: None,
-        slots_held: 0,
-        counts: Counts::default(),
     }
 }
 

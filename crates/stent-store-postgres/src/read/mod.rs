@@ -5,8 +5,8 @@ mod histories;
 mod listing;
 
 use stent_core::store::{
-    ExecutionPage, ExecutionQuery, FunctionRecord, HistoryRequest, TaskHistory, TaskPage,
-    TaskQuery, WorkerRecord,
+    ExecutionPage, ExecutionQuery, FunctionRecord, HistoryRequest, QueueRecord, TaskHistory,
+    TaskPage, TaskQuery, WorkerRecord,
 };
 
 use crate::{fault::Fault, session::Session};
@@ -26,6 +26,10 @@ pub(crate) trait Look: Send + 'static {
 /// Every function.
 #[derive(Debug)]
 pub(crate) struct Functions;
+
+/// Every queue.
+#[derive(Debug)]
+pub(crate) struct Queues;
 
 /// Every worker that reported of late.
 #[derive(Debug)]
@@ -51,5 +55,6 @@ looks! {
     ExecutionQuery => ExecutionPage, "executions", execution_page(query);
     TaskQuery => TaskPage, "tasks", task_page(query);
     Functions => Vec<FunctionRecord>, "functions", function_records();
+    Queues => Vec<QueueRecord>, "queues", queue_records();
     Workers => Vec<WorkerRecord>, "workers", worker_records();
 }

@@ -12,10 +12,7 @@ use stent_core::{
     },
 };
 
-use super::{
-    functions::{Limits, LockMode},
-    verb::Verb,
-};
+use super::{functions::LockMode, verb::Verb};
 use crate::{
     fault::Fault,
     pipeline::{Call, Frame},
@@ -81,12 +78,10 @@ impl Verb for SetLimitRequest {
             .with(self.function.as_str().to_owned())
             .with(number)];
         session.pipeline(Frame::Middle, &calls).await?;
-        let known = session.functions.get(&self.function);
-        let limits = Limits {
-            by_operator: self.max_concurrent,
-            ..known.map(|known| known.limits).unwrap_or_default()
-        };
-        session.change_limits(&self.function, limits).await
+        let known = session.stored_limits(&self.function);
+        session
+            .change_limits(&self.function, self.replace(known))
+            .await
     }
 }
 
@@ -129,20 +124,10 @@ impl Session<'_> {
         &mut self,
         declaration: &FunctionDeclaration,
     ) -> Result<Option<LimitDifference>, Fault> {
-        let FunctionDeclaration { name, limit } = declaration;
-        let known = self.functions.get(name).copied().unwrap_or_default();
-        let before = known.limits;
-        let limits = Limits {
-            declared: *limit,
-            ..before
-        };
-        self.change_limits(name, limits).await?;
-        let differs = known.is_stored && before.declared != *limit || before.by_operator.is_some();
-        Ok(differs.then(|| LimitDifference {
-            function: name.clone(),
-            before: before.declared,
-            by_operator: before.by_operator,
-        }))
+        let known = self.stored_limits(&declaration.name);
+        let (limits, difference) = declaration.replace(known);
+        self.change_limits(&declaration.name, limits).await?;
+        Ok(difference)
     }
 
     async fn cancel_one(&mut self, execution: ExecutionId) -> Result<CancelAnswer, Fault> {

@@ -10,8 +10,7 @@ use stent_core::{
     Task, TaskId, Timestamp,
     claim::{LaneOffer, Picker},
     commit::{TaskCommit, Then},
-    defaults::DEADLOCK_CHECK_INTERVAL,
-    lease,
+    deadlock, lease,
     store::{ClaimAnswer, ClaimRequest, ClaimedTask},
 };
 use tokio_postgres::Row;
@@ -196,8 +195,7 @@ impl Session<'_> {
     }
 
     fn may_look_for_deadlocks(&self) -> bool {
-        let last = self.shared.deadlocks_looked_for_at();
-        last.is_none_or(|last| self.now >= last.saturating_add(DEADLOCK_CHECK_INTERVAL))
+        deadlock::is_search_due(self.shared.deadlocks_looked_for_at(), self.now)
     }
 
     /// Locks the functions of lanes, then picks and locks the tasks. What was just taken from a holder is waited for: the holder may be at it in vain,

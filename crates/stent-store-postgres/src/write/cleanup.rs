@@ -25,12 +25,8 @@ impl Verb for CleanupRequest {
     async fn run(&self, session: &mut Session<'_>) -> Result<CleanupAnswer, Fault> {
         let (_, now) = session.pipeline_with_now(Frame::Begin, Vec::new()).await?;
         session.now = now;
-        if self.interval.is_some()
-            && let Some(next_at) = session
-                .next_cleanup()
-                .await?
-                .filter(|next_at| now < *next_at)
-        {
+        let scheduled = session.next_cleanup().await?;
+        if let Some(next_at) = retention::too_early(self, scheduled, now) {
             return Ok(CleanupAnswer::NotDue { next_at });
         }
         let executions = match retention::cutoff(now, self.retention) {
@@ -38,9 +34,8 @@ impl Verb for CleanupRequest {
             None => 0,
         };
         let more = executions >= self.limit;
-        // While there is more, it stays due, so that whoever asks next goes on.
-        if let Some(interval) = self.interval.filter(|_| !more) {
-            let next_at = retention::next_cleanup(now, interval).as_micros();
+        if let Some(next_at) = retention::next_cleanup(self, now, more) {
+            let next_at = next_at.as_micros();
             session.query(Sql::SaveSchedule, &[&next_at]).await?;
         }
         Ok(CleanupAnswer::Deleted { executions, more })

@@ -7,7 +7,7 @@ use std::{
 
 use stent_core::{
     FunctionName, Hint,
-    limit::{Limit, Slots, WhileWaiting, effective, holds_from_now},
+    limit::{Limit, Limits, Slots, WhileWaiting, holds_from_now},
 };
 
 use crate::{
@@ -25,20 +25,6 @@ pub(crate) enum LockMode {
     IfLimited = 1,
     /// Alone, because its limit is changed.
     Alone = 2,
-}
-
-/// The limits of one function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) declared: Option<Limit>,
-    pub(crate) by_operator: Option<NonZeroU32>,
-}
-
-impl Limits {
-    /// The limit that counts.
-    pub(crate) fn effective(self) -> Option<Limit> {
-        effective(self.declared, self.by_operator)
-    }
 }
 
 /// What a transaction knows of a function.
@@ -177,6 +163,12 @@ impl Session<'_> {
         }
     }
 
+    /// The limits of a function that is locked, if it was declared or limited before.
+    pub(crate) fn stored_limits(&self, function: &FunctionName) -> Option<Limits> {
+        let known = self.functions.get(function);
+        known.filter(|known| known.is_stored).map(|it| it.limits)
+    }
+
     /// Knows other limits of a function, which is locked alone and whose limits are saved by the caller. If they make it a limited one, some of its
     /// tasks hold a slot from now on.
     pub(crate) async fn change_limits(
@@ -185,10 +177,9 @@ impl Session<'_> {
         limits: Limits,
     ) -> Result<(), Fault> {
         let known = self.functions.entry(function.clone()).or_default();
-        let was_limited = known.limits.effective().is_some();
-        known.limits = limits;
+        let before = std::mem::replace(&mut known.limits, limits);
         known.is_stored = true;
-        if let Some(limit) = limits.effective().filter(|_| !was_limited) {
+        if let Some(limit) = limits.begun_since(&before) {
             let rows = self
                 .query(Sql::ListUnslotted, &[&function.as_str()])
                 .await?;

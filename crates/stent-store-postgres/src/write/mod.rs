@@ -10,6 +10,7 @@ mod deadlock;
 mod dispatch;
 mod effects;
 mod functions;
+mod health;
 mod histories;
 mod mailboxes;
 mod renew;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     claim::{Claim, Claimed},
     deadlock::Untangle,
     functions::{FunctionSlots, limits_of},
+    health::HealthCheck,
     histories::Histories,
     mailboxes::Mailboxes,
     sweep::Sweep,

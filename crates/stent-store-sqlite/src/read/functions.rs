@@ -1,60 +1,90 @@
-//! Functions with their limits and counts, and workers.
+//! Functions with their limits and counts, queues, and workers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use stent_core::{
-    Clock, FunctionName, Timestamp, WorkerName,
+    Clock, FunctionName, Lane, QueueName, Timestamp, WorkerName,
     defaults::WORKER_LISTED,
-    limit::effective,
-    store::{Counts, FunctionRecord, WorkerRecord, WorkerReport},
+    limit::Limits,
+    store::{Counts, FunctionRecord, QueueRecord, WorkerRecord, WorkerReport},
 };
 
 use crate::{error::Fault, reader::Snapshot, rows, session::load_limits, statements::Sql};
+
+/// The tasks of a lane that have not ended.
+struct LaneCounts {
+    number: i64,
+    lane: Lane,
+    counts: Counts,
+    first_due: Option<Timestamp>,
+}
 
 impl Snapshot<'_> {
     /// Functions by name, with what waits, runs and holds slots.
     pub(crate) fn functions(&mut self) -> Result<Vec<FunctionRecord>, Fault> {
         let limits = load_limits(&mut self.sql)?;
-        let mut functions: BTreeMap<FunctionName, FunctionRecord> = limits
-            .into_iter()
-            .map(|(name, limits)| {
-                let record = FunctionRecord {
-                    name: name.clone(),
-                    declared: limits.declared,
-                    by_operator: limits.by_operator,
-                    slots_held: 0,
-                    counts: Counts::default(),
-                };
-                (name, record)
-            })
+        let known = limits.into_iter();
+        let mut functions: BTreeMap<FunctionName, FunctionRecord> = known
+            .map(|(name, limits)| (name.clone(), FunctionRecord::new(name, limits)))
             .collect();
         let known: BTreeSet<FunctionName> = functions.keys().cloned().collect();
-        let lanes: Vec<(i64, FunctionName, bool)> = self
-            .lanes
-            .all()
-            .map(|(number, lane)| (number, lane.function.clone(), lane.class.holds_slot))
-            .collect();
-        let running = self.running()?;
-        for (lane, name, holds_slot) in lanes {
-            let record = functions
-                .entry(name)
-                .or_insert_with_key(|name| FunctionRecord {
-                    name: name.clone(),
-                    declared: None,
-                    by_operator: None,
-                    slots_held: 0,
-                    counts: Counts::default(),
-                });
-            self.add_counts(&mut record.counts, lane)?;
-            record.counts.running += running.get(&lane).copied().unwrap_or(0);
-            if holds_slot && effective(record.declared, record.by_operator).is_some() {
-                record.slots_held += self.slots_held(lane)?;
+        for counted in self.count_lanes()? {
+            let function = functions.entry(counted.lane.function);
+            let record = function
+                .or_insert_with_key(|name| FunctionRecord::new(name.clone(), Limits::default()));
+            record.counts.add_all(&counted.counts);
+            if counted.lane.class.holds_slot && record.limits.effective().is_some() {
+                record.slots_held += self.slots_held(counted.number)?;
             }
         }
-        let mut functions: Vec<_> = functions.into_iter().collect();
-        functions
-            .retain(|(name, record)| known.contains(name) || record.counts != Counts::default());
-        Ok(functions.into_iter().map(|(_, record)| record).collect())
+        let is_listed = |record: &FunctionRecord| {
+            known.contains(&record.name) || record.counts != Counts::default()
+        };
+        let functions = functions.into_values();
+        Ok(functions.filter(is_listed).collect())
+    }
+
+    /// Queues by name, with what waits and runs.
+    pub(crate) fn queues(&mut self, clock: &dyn Clock) -> Result<Vec<QueueRecord>, Fault> {
+        let now = clock.now();
+        let mut queues: BTreeMap<QueueName, QueueRecord> = BTreeMap::new();
+        for counted in self.count_lanes()? {
+            let queue = queues.entry(counted.lane.queue);
+            let record = queue.or_insert_with_key(|name| QueueRecord::new(name.clone()));
+            record.counts.add_all(&counted.counts);
+            record.add_due(counted.first_due, now);
+        }
+        let is_listed = |record: &QueueRecord| record.counts != Counts::default();
+        Ok(queues.into_values().filter(is_listed).collect())
+    }
+
+    fn count_lanes(&mut self) -> Result<Vec<LaneCounts>, Fault> {
+        let lanes: Vec<(i64, Lane)> = self
+            .lanes
+            .all()
+            .map(|(number, lane)| (number, lane.clone()))
+            .collect();
+        let mut running = self.running()?;
+        let mut counted = Vec::with_capacity(lanes.len());
+        for (number, lane) in lanes {
+            let statement = self.sql.get(Sql::CountWaiting)?;
+            let (waiting, first_due): (u32, Option<i64>) =
+                statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let statement = self.sql.get(Sql::CountSuspended)?;
+            let (suspended, with_time): (u32, u32) =
+                statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            counted.push(LaneCounts {
+                counts: Counts {
+                    pending: u64::from(waiting.saturating_sub(with_time)),
+                    running: running.remove(&number).unwrap_or(0),
+                    suspended: u64::from(suspended),
+                },
+                first_due: first_due.map(Timestamp::from_micros),
+                number,
+                lane,
+            });
+        }
+        Ok(counted)
     }
 
     /// Leased tasks by lane.
@@ -65,17 +95,6 @@ impl Snapshot<'_> {
             running.insert(row.get(0)?, row.get::<_, u32>(1)?.into());
         }
         Ok(running)
-    }
-
-    fn add_counts(&mut self, counts: &mut Counts, lane: i64) -> Result<(), Fault> {
-        let statement = self.sql.get(Sql::CountWaiting)?;
-        let waiting: u32 = statement.query_row([lane], |row| row.get(0))?;
-        let statement = self.sql.get(Sql::CountSuspended)?;
-        let (suspended, with_time): (u32, u32) =
-            statement.query_row([lane], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        counts.pending += u64::from(waiting.saturating_sub(with_time));
-        counts.suspended += u64::from(suspended);
-        Ok(())
     }
 
     fn slots_held(&mut self, lane: i64) -> Result<u32, Fault> {

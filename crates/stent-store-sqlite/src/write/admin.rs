@@ -11,11 +11,7 @@ use stent_core::{
     },
 };
 
-use crate::{
-    error::Fault,
-    session::{Limits, Session},
-    statements::Sql,
-};
+use crate::{error::Fault, session::Session, statements::Sql};
 
 impl Session<'_> {
     /// Announces a worker with the functions that it has.
@@ -34,8 +30,6 @@ impl Session<'_> {
         declaration: &FunctionDeclaration,
     ) -> Result<Option<LimitDifference>, Fault> {
         let FunctionDeclaration { name, limit } = declaration;
-        let known = self.is_known(name);
-        let before = self.limits(name);
         let releases = limit.is_some_and(|limit| limit.while_waiting == WhileWaiting::Release);
         self.execute(
             Sql::DeclareFunction,
@@ -45,17 +39,9 @@ impl Session<'_> {
                 releases
             ],
         )?;
-        let limits = Limits {
-            declared: *limit,
-            ..before
-        };
+        let (limits, difference) = declaration.replace(self.limits(name));
         self.change_limits(name, limits)?;
-        let differs = known && before.declared != *limit || before.by_operator.is_some();
-        Ok(differs.then(|| LimitDifference {
-            function: name.clone(),
-            before: before.declared,
-            by_operator: before.by_operator,
-        }))
+        Ok(difference)
     }
 
     /// Sets or unsets an operator's limit.
@@ -66,11 +52,7 @@ impl Session<'_> {
         } = request;
         let number = max_concurrent.map(std::num::NonZero::get);
         self.execute(Sql::SetLimit, params![function.as_str(), number])?;
-        let limits = Limits {
-            by_operator: *max_concurrent,
-            ..self.limits(function)
-        };
-        self.change_limits(function, limits)
+        self.change_limits(function, request.replace(self.limits(function)))
     }
 
     /// Cancels executions with all below them.

@@ -18,9 +18,8 @@ impl Session<'_> {
     /// Deletes executions, if it is time.
     pub(crate) fn clean_up(&mut self, request: &CleanupRequest) -> Result<CleanupAnswer, Fault> {
         let now = self.now();
-        if request.interval.is_some()
-            && let Some(next_at) = self.next_cleanup()?.filter(|next_at| now < *next_at)
-        {
+        let scheduled = self.next_cleanup()?;
+        if let Some(next_at) = retention::too_early(request, scheduled, now) {
             return Ok(CleanupAnswer::NotDue { next_at });
         }
         let expired = match retention::cutoff(now, request.retention) {
@@ -35,9 +34,7 @@ impl Session<'_> {
         }
         let executions = u32::try_from(expired.len()).unwrap_or(u32::MAX);
         let more = executions >= request.limit;
-        // While there is more, it stays due, so that whoever asks next goes on.
-        if let Some(interval) = request.interval.filter(|_| !more) {
-            let next_at = retention::next_cleanup(now, interval);
+        if let Some(next_at) = retention::next_cleanup(request, now, more) {
             self.execute(Sql::SaveSchedule, [next_at.as_micros()])?;
         }
         Ok(CleanupAnswer::Deleted { executions, more })

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stent_core::{
-    EntryHead, FunctionName, Task, TaskId, Timestamp, deadlock, defaults::DEADLOCK_CHECK_INTERVAL,
-    limit::Slots,
-};
+use stent_core::{EntryHead, FunctionName, Task, TaskId, Timestamp, deadlock, limit::Slots};
 use uuid::Uuid;
 
 use super::claim::Served;
@@ -18,8 +15,7 @@ impl Session<'_> {
         served: &Served<'_>,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let last = self.deadlocks_looked_for_at;
-        if last.is_some_and(|last| now < last.saturating_add(DEADLOCK_CHECK_INTERVAL)) {
+        if !deadlock::is_search_due(self.deadlocks_looked_for_at, now) {
             return Ok(());
         }
         let mut starved = BTreeSet::new();

@@ -2,15 +2,10 @@
 
 use stent_core::{
     FunctionName, Hint,
-    limit::{Slots, holds_from_now},
+    limit::{Limits, Slots, holds_from_now},
 };
 
-use crate::{
-    error::Fault,
-    rows::Stored,
-    session::{Limits, Session},
-    statements::Sql,
-};
+use crate::{error::Fault, rows::Stored, session::Session, statements::Sql};
 
 impl Session<'_> {
     /// The slots of a function, if it is limited. The write lock of the transaction is the function's lock.
@@ -45,9 +40,9 @@ impl Session<'_> {
         function: &FunctionName,
         limits: Limits,
     ) -> Result<(), Fault> {
-        let was_limited = self.limit(function).is_some();
+        let before = self.limits(function).unwrap_or_default();
         self.set_limits(function.clone(), limits);
-        if let Some(limit) = self.limit(function).filter(|_| !was_limited) {
+        if let Some(limit) = limits.begun_since(&before) {
             for lane in self.lanes_of(function, false) {
                 let mut tasks = self.list(Sql::ListLeased, [lane])?;
                 tasks.extend(self.list(Sql::ListSuspended, [lane])?);

@@ -9,7 +9,7 @@ use stent_core::{
     EntryHead, FunctionName, Lane, State, Task, TaskId, cancel,
     claim::{LaneOffer, Picker},
     deadlock::{self, WaitView},
-    defaults::{DEADLOCK_CHECK_INTERVAL, SWEEP_BATCH},
+    defaults::SWEEP_BATCH,
     lease,
     store::{ClaimAnswer, ClaimRequest, ClaimedTask, StolenTask},
 };
@@ -97,16 +97,10 @@ impl Tables {
     /// Lanes that the worker serves and that have due work.
     fn due_lanes(&self, request: &ClaimRequest) -> BTreeSet<Lane> {
         let tasks = self.rows.values().map(|row| &row.task);
-        let due = tasks.filter(|task| {
-            let queues = &request.queues;
-            let is_due = task.state.due_at().is_some_and(|at| at <= self.now);
-            is_due
-                && request.functions.contains(&task.function)
-                && queues
-                    .as_ref()
-                    .is_none_or(|queues| queues.contains(&task.queue))
-        });
-        due.map(Task::lane).collect()
+        let due = tasks.filter(|task| task.state.due_at().is_some_and(|at| at <= self.now));
+        due.map(Task::lane)
+            .filter(|lane| request.serves(lane))
+            .collect()
     }
 
     fn claim_lane(
@@ -140,8 +134,7 @@ impl Tables {
 
     /// Now and then, looks for tasks that could only wait for each other's slots, and ends one of them.
     fn break_deadlocks(&mut self, request: &ClaimRequest) {
-        let last = self.deadlocks_looked_for_at;
-        if last.is_some_and(|last| self.now < last.saturating_add(DEADLOCK_CHECK_INTERVAL)) {
+        if !deadlock::is_search_due(self.deadlocks_looked_for_at, self.now) {
             return;
         }
         let lanes = self.due_lanes(request).into_iter();

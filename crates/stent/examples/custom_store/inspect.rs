@@ -3,11 +3,11 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use stent_core::{
-    FunctionName, StateKind,
-    defaults::{PAGE_SIZE_MAX, WORKER_LISTED},
+    Task, TaskId,
+    limit::Limits,
     store::{
-        Counts, ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
-        TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord,
+        ExecutionPage, ExecutionQuery, ExecutionRecord, FunctionRecord, HistoryRequest,
+        QueueRecord, TaskHistory, TaskPage, TaskQuery, TaskRecord, WorkerRecord, page,
     },
 };
 
@@ -28,18 +28,14 @@ impl Tables {
     }
 
     pub(crate) fn executions(&self, query: &ExecutionQuery) -> ExecutionPage {
-        let wanted = self.rows.values().rev().filter(|row| {
-            let task = &row.task;
-            task.is_root()
-                && holds(&query.ids, |ids| ids.contains(&task.execution))
-                && (query.states.is_empty() || query.states.contains(&task.state.kind()))
-                && holds(&query.function, |function| *function == task.function)
-                && holds(&query.queue, |queue| *queue == task.queue)
-                && holds(&query.tag, |tag| row.tags.contains(tag))
-                && holds(&query.idempotency_key, |key| {
-                    row.idempotency_key.as_ref() == Some(key)
-                })
-                && holds(&query.before, |before| task.execution < *before)
+        let rows = self.rows.values().rev();
+        let wanted = rows.filter(|row| {
+            let (key, execution) = (row.idempotency_key.as_ref(), row.task.execution);
+            let is_named = query
+                .ids
+                .as_ref()
+                .is_none_or(|ids| ids.contains(&execution));
+            is_named && query.wants(&row.task, key, |tag| row.tags.contains(tag))
         });
         let records = wanted.map(|row| ExecutionRecord {
             root: record(row, query.payloads),
@@ -52,48 +48,50 @@ impl Tables {
 
     pub(crate) fn tasks(&self, query: &TaskQuery) -> TaskPage {
         let wanted = self.rows.values().filter(|row| {
-            let task = &row.task;
-            holds(&query.ids, |ids| ids.contains(&task.id))
-                && holds(&query.execution, |execution| *execution == task.execution)
-                && (query.states.is_empty() || query.states.contains(&task.state.kind()))
-                && holds(&query.function, |function| *function == task.function)
-                && holds(&query.after, |after| task.id > *after)
+            let is_named = |ids: &Vec<TaskId>| ids.contains(&row.task.id);
+            query.ids.as_ref().is_none_or(is_named) && query.wants(&row.task)
         });
         let (tasks, more) = page(wanted.map(|row| record(row, query.payloads)), query.limit);
         TaskPage { tasks, more }
     }
 
     pub(crate) fn list_functions(&self) -> Vec<FunctionRecord> {
-        let mut counts: BTreeMap<&FunctionName, Counts> = BTreeMap::new();
-        for function in self.functions.keys() {
-            counts.entry(function).or_default();
+        let known = self.functions.iter().map(|(name, limits)| (name, *limits));
+        let mut records: BTreeMap<_, _> = known
+            .map(|(name, limits)| (name, FunctionRecord::new(name.clone(), limits)))
+            .collect();
+        for task in self.live() {
+            let function = records.entry(&task.function);
+            let record = function
+                .or_insert_with_key(|name| FunctionRecord::new((*name).clone(), Limits::default()));
+            record.counts.add(task.state.kind());
         }
+        let with_slots = |mut record: FunctionRecord| {
+            record.slots_held = self.slots(&record.name).map_or(0, |slots| slots.held);
+            record
+        };
+        records.into_values().map(with_slots).collect()
+    }
+
+    pub(crate) fn list_queues(&self) -> Vec<QueueRecord> {
+        let mut records = BTreeMap::new();
+        for task in self.live() {
+            let queue = records.entry(&task.queue);
+            let record = queue.or_insert_with_key(|name| QueueRecord::new((*name).clone()));
+            record.counts.add(task.state.kind());
+            record.add_due(task.state.due_at(), self.now);
+        }
+        records.into_values().collect()
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Task> {
         let tasks = self.rows.values().map(|row| &row.task);
-        for task in tasks.filter(|task| !task.state.kind().is_terminal()) {
-            let counts = counts.entry(&task.function).or_default();
-            match task.state.kind() {
-                StateKind::Pending => counts.pending += 1,
-                StateKind::Running => counts.running += 1,
-                _ => counts.suspended += 1,
-            }
-        }
-        let records = counts.into_iter().map(|(name, counts)| {
-            let limits = self.functions.get(name).copied().unwrap_or_default();
-            FunctionRecord {
-                name: name.clone(),
-                declared: limits.declared,
-                by_operator: limits.by_operator,
-                slots_held: self.slots(name).map_or(0, |slots| slots.held),
-                counts,
-            }
-        });
-        records.collect()
+        tasks.filter(|task| !task.state.kind().is_terminal())
     }
 
     pub(crate) fn list_workers(&self) -> Vec<WorkerRecord> {
-        let since = self.now.saturating_sub(WORKER_LISTED);
-        let heard_of = self.workers.values().filter(|one| one.seen_at >= since);
-        let mut workers: Vec<_> = heard_of.cloned().collect();
+        let workers = self.workers.values().cloned();
+        let mut workers: Vec<_> = workers.filter(|one| one.is_listed(self.now)).collect();
         workers.sort_by_key(|worker| Reverse(worker.seen_at));
         workers
     }
@@ -105,16 +103,4 @@ fn record(row: &Row, payloads: bool) -> TaskRecord {
         input: payloads.then(|| row.input.clone()),
         outcome: row.outcome.clone().filter(|_| payloads),
     }
-}
-
-/// Whether a condition holds, or is not set.
-fn holds<T>(condition: &Option<T>, is_met: impl FnOnce(&T) -> bool) -> bool {
-    condition.as_ref().is_none_or(is_met)
-}
-
-/// The first of a list, and whether there are more.
-fn page<T>(mut records: impl Iterator<Item = T>, limit: u32) -> (Vec<T>, bool) {
-    let limit = limit.min(PAGE_SIZE_MAX) as usize;
-    let page: Vec<T> = records.by_ref().take(limit).collect();
-    (page, records.next().is_some())
 }

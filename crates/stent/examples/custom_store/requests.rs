@@ -4,7 +4,7 @@ use stent_core::{
     ExecutionId, FunctionName, NewExecution, StateKind, TaskId, cancel, dead_letter,
     history::keep_for_replay,
     lease,
-    limit::{effective, holds_from_now},
+    limit::{Limits, holds_from_now},
     retention,
     signal::{NewSignal, SignalAnswer, accept},
     store::{
@@ -13,7 +13,7 @@ use stent_core::{
     },
 };
 
-use crate::tables::{Limits, Row, Tables};
+use crate::tables::{Row, Tables};
 
 impl Tables {
     pub(crate) fn dispatch(&mut self, execution: NewExecution) -> Dispatched {
@@ -82,28 +82,16 @@ impl Tables {
         answer
     }
 
-    pub(crate) fn declare(&mut self, declaration: FunctionDeclaration) -> Option<LimitDifference> {
-        let FunctionDeclaration { name, limit } = declaration;
-        let known = self.functions.get(&name).copied();
-        let before = known.unwrap_or_default();
-        let limits = Limits {
-            declared: limit,
-            ..before
-        };
-        self.change_limits(&name, limits);
-        let differs = known.is_some() && before.declared != limit || before.by_operator.is_some();
-        differs.then_some(LimitDifference {
-            function: name,
-            before: before.declared,
-            by_operator: before.by_operator,
-        })
+    pub(crate) fn declare(&mut self, declaration: &FunctionDeclaration) -> Option<LimitDifference> {
+        let known = self.functions.get(&declaration.name).copied();
+        let (limits, difference) = declaration.replace(known);
+        self.change_limits(&declaration.name, limits);
+        difference
     }
 
     pub(crate) fn change_limits(&mut self, function: &FunctionName, limits: Limits) {
-        let was_limited = self.limit(function).is_some();
-        self.functions.insert(function.clone(), limits);
-        let limit = effective(limits.declared, limits.by_operator);
-        let Some(limit) = limit.filter(|_| !was_limited) else {
+        let before = self.functions.insert(function.clone(), limits);
+        let Some(limit) = limits.begun_since(&before.unwrap_or_default()) else {
             return;
         };
         for task in self.rows.values_mut().map(|row| &mut row.task) {
@@ -146,9 +134,7 @@ impl Tables {
     }
 
     pub(crate) fn clean_up(&mut self, request: &CleanupRequest) -> CleanupAnswer {
-        if let (Some(_), Some(next_at)) = (request.interval, self.next_cleanup)
-            && self.now < next_at
-        {
+        if let Some(next_at) = retention::too_early(request, self.next_cleanup, self.now) {
             return CleanupAnswer::NotDue { next_at };
         }
         let limit = request.limit as usize;
@@ -166,8 +152,8 @@ impl Tables {
         }
         self.waits.retain(|(task, _)| self.rows.contains_key(task));
         let more = expired.len() >= limit;
-        if let Some(interval) = request.interval.filter(|_| !more) {
-            self.next_cleanup = Some(retention::next_cleanup(self.now, interval));
+        if let Some(next_at) = retention::next_cleanup(request, self.now, more) {
+            self.next_cleanup = Some(next_at);
         }
         CleanupAnswer::Deleted {
             executions: u32::try_from(expired.len()).unwrap_or(u32::MAX),

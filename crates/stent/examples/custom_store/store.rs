@@ -4,18 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stent_core::{
     Clock, ExecutionId, Store, StoreError,
-    defaults::{BATCH_MAX, TAGS_MAX},
     signal::SignalAnswer,
     store::{
-        CancelAnswer, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest, CommitAnswer,
-        CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer, DispatchRequest,
-        ExecutionPage, ExecutionQuery, FunctionRecord, HintStream, HistoryRequest, RenewAnswer,
-        RenewRequest, ReplayAnswer, SetLimitRequest, SignalRequest, TaskHistory, TaskPage,
-        TaskQuery, WorkerRecord,
+        CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
+        CommitAnswer, CommitRequest, DeclareAnswer, DeclareRequest, DispatchAnswer,
+        DispatchRequest, ExecutionPage, ExecutionQuery, FunctionRecord, Health, HintStream,
+        HistoryRequest, QueueRecord, RenewAnswer, RenewRequest, ReplayAnswer, SetLimitRequest,
+        SignalRequest, TaskHistory, TaskPage, TaskQuery, WorkerRecord,
     },
 };
 
-use crate::tables::{Limits, Tables};
+use crate::tables::Tables;
 
 /// A store that looks at everything to answer anything.
 #[derive(Debug)]
@@ -38,26 +37,13 @@ impl ScanStore {
         tables.now = self.clock.now();
         Ok(request(&mut tables))
     }
-
-    /// The same for a batch, which has to fit one transaction.
-    fn batch<T>(&self, size: usize, request: impl FnOnce(&mut Tables) -> T) -> Answer<T> {
-        if size > BATCH_MAX {
-            let what = format!("a request has {size} elements; at most {BATCH_MAX} are allowed");
-            return Err(StoreError::Refused { what });
-        }
-        self.transaction(request)
-    }
 }
 
 #[async_trait::async_trait]
 impl Store for ScanStore {
     async fn dispatch(&self, request: DispatchRequest) -> Answer<DispatchAnswer> {
-        let mut executions = request.executions.iter();
-        if executions.any(|one| one.tags.len() > TAGS_MAX) {
-            let what = format!("an execution has too many tags; at most {TAGS_MAX} are allowed");
-            return Err(StoreError::Refused { what });
-        }
-        self.batch(request.executions.len(), |tables| {
+        request.check()?;
+        self.transaction(|tables| {
             let executions = request.executions.into_iter();
             let executions = executions.map(|one| tables.dispatch(one)).collect();
             DispatchAnswer { executions }
@@ -65,10 +51,11 @@ impl Store for ScanStore {
     }
 
     async fn declare(&self, request: DeclareRequest) -> Answer<DeclareAnswer> {
-        self.batch(request.functions.len(), |tables| {
+        request.check()?;
+        self.transaction(|tables| {
             tables.heard_of(request.worker);
             let functions = request.functions.into_iter();
-            let differences = functions.filter_map(|one| tables.declare(one)).collect();
+            let differences = functions.filter_map(|one| tables.declare(&one)).collect();
             DeclareAnswer { differences }
         })
     }
@@ -78,11 +65,13 @@ impl Store for ScanStore {
     }
 
     async fn commit(&self, request: CommitRequest) -> Answer<CommitAnswer> {
-        self.batch(request.commits.len(), |tables| tables.commit(request))
+        request.check()?;
+        self.transaction(|tables| tables.commit(request))
     }
 
     async fn renew(&self, request: RenewRequest) -> Answer<RenewAnswer> {
-        self.batch(request.leases.len(), |tables| {
+        request.check()?;
+        self.transaction(|tables| {
             tables.heard_of(request.worker.clone());
             let leases = tables.renew(&request);
             let now = tables.now;
@@ -91,21 +80,24 @@ impl Store for ScanStore {
     }
 
     async fn signal(&self, request: SignalRequest) -> Answer<Vec<SignalAnswer>> {
-        self.batch(request.signals.len(), |tables| {
+        request.check()?;
+        self.transaction(|tables| {
             let signals = request.signals.into_iter();
             signals.map(|one| tables.signal(one)).collect()
         })
     }
 
     async fn cancel(&self, executions: Vec<ExecutionId>) -> Answer<Vec<CancelAnswer>> {
-        self.batch(executions.len(), |tables| {
+        executions.check()?;
+        self.transaction(|tables| {
             let executions = executions.into_iter();
             executions.map(|one| tables.cancel(one)).collect()
         })
     }
 
     async fn replay_dead_letters(&self, executions: Vec<ExecutionId>) -> Answer<Vec<ReplayAnswer>> {
-        self.batch(executions.len(), |tables| {
+        executions.check()?;
+        self.transaction(|tables| {
             let executions = executions.into_iter();
             executions
                 .map(|one| tables.replay_dead_letter(one))
@@ -116,11 +108,7 @@ impl Store for ScanStore {
     async fn set_limit(&self, request: SetLimitRequest) -> Answer<()> {
         self.transaction(|tables| {
             let known = tables.functions.get(&request.function).copied();
-            let limits = Limits {
-                by_operator: request.max_concurrent,
-                ..known.unwrap_or_default()
-            };
-            tables.change_limits(&request.function, limits);
+            tables.change_limits(&request.function, request.replace(known));
         })
     }
 
@@ -129,17 +117,20 @@ impl Store for ScanStore {
     }
 
     async fn history(&self, requests: Vec<HistoryRequest>) -> Answer<Vec<TaskHistory>> {
-        self.batch(requests.len(), |tables| {
+        requests.check()?;
+        self.transaction(|tables| {
             let requests = requests.into_iter();
             requests.map(|one| tables.read_history(one)).collect()
         })
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Answer<ExecutionPage> {
+        query.check()?;
         self.transaction(|tables| tables.executions(&query))
     }
 
     async fn tasks(&self, query: TaskQuery) -> Answer<TaskPage> {
+        query.check()?;
         self.transaction(|tables| tables.tasks(&query))
     }
 
@@ -147,8 +138,16 @@ impl Store for ScanStore {
         self.transaction(|tables| tables.list_functions())
     }
 
+    async fn queues(&self) -> Answer<Vec<QueueRecord>> {
+        self.transaction(|tables| tables.list_queues())
+    }
+
     async fn workers(&self) -> Answer<Vec<WorkerRecord>> {
         self.transaction(|tables| tables.list_workers())
+    }
+
+    async fn health(&self) -> Answer<Health> {
+        self.transaction(|tables| Health::at(tables.now))
     }
 
     fn hints(&self) -> HintStream {

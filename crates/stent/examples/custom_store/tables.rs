@@ -1,14 +1,11 @@
 //! What is kept.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use stent_core::{
     CallPosition, EntryHead, ExecutionId, FunctionName, HistoryEntry, IdempotencyKey, Outcome,
     Payload, Tag, Task, TaskId, Timestamp, WorkerName,
-    limit::{Limit, Slots, effective},
+    limit::{Limit, Limits, Slots},
     signal::NewSignal,
     store::WorkerRecord,
 };
@@ -41,13 +38,6 @@ pub(crate) struct Row {
     /// Of a root.
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     pub(crate) tags: BTreeSet<Tag>,
-}
-
-/// The limits of one function.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    pub(crate) declared: Option<Limit>,
-    pub(crate) by_operator: Option<NonZeroU32>,
 }
 
 impl Tables {
@@ -111,8 +101,7 @@ impl Tables {
     }
 
     pub(crate) fn limit(&self, function: &FunctionName) -> Option<Limit> {
-        let limits = self.functions.get(function)?;
-        effective(limits.declared, limits.by_operator)
+        self.functions.get(function)?.effective()
     }
 
     /// Slots are derived from the tasks, never counted up and down.

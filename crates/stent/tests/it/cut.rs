@@ -294,9 +294,19 @@ impl Store for CutStore {
         self.check()?;
         self.store.functions().await
     }
+    async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        self.check()?;
+        self.store.queues().await
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         self.check()?;
         self.store.workers().await
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.check()?;
+        self.store.health().await
     }
     fn hints(&self) -> HintStream {
         if self.deaf {
