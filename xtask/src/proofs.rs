@@ -1,36 +1,74 @@
-//! A lock, a fence or an index that names the test which fails without it (`-- proven by module::test`) names one that exists.
+//! A lock, a fence or an index that names the tests which fail without it (`-- proven by module::test`) names ones that exist. So does each clause
+//! of a contract, and each promise in `docs/invariants.md`, of which none is left out.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use crate::{
     files::{files, name},
-    run::{Done, Failed},
+    run::{Done, Failed, root},
 };
 
 const MARK: &str = "proven by ";
+const PROMISES: &str = "docs/invariants.md";
 
 pub(crate) fn check() -> Done {
     let mut named = Vec::new();
     let mut functions = BTreeSet::new();
     for path in files("crates", &["rs", "sql"])? {
         let text = fs::read_to_string(&path).map_err(Failed::file(&path))?;
-        for line in text.lines().map(str::trim) {
-            if let Some(function) = declared(line) {
-                functions.insert(function.to_owned());
-            }
-            named.extend(proof(line).map(|test| (name(&path), test.to_owned())));
-        }
+        let lines = text.lines().map(str::trim);
+        functions.extend(lines.filter_map(declared).map(str::to_owned));
+        let tests = proofs(&text).into_iter();
+        named.extend(tests.map(|test| (name(&path), test.to_owned())));
+    }
+    let path = root().join(PROMISES);
+    let text = fs::read_to_string(&path).map_err(Failed::file(&path))?;
+    let promises = promises(&text);
+    for tests in promises.values() {
+        named.extend(tests.iter().map(|test| (name(&path), test.clone())));
     }
     let missing = named
         .iter()
         .filter(|(_, test)| !functions.contains(test.as_str()));
-    Failed::unless_empty(
-        missing
-            .map(|(file, test)| format!("`{file}` names the test `{test}`, which does not exist"))
-            .collect(),
-    )?;
-    println!("{} proofs name tests that exist", named.len());
+    let missing = missing
+        .map(|(file, test)| format!("`{file}` names the test `{test}`, which does not exist"));
+    Failed::unless_empty(missing.chain(left_out(&promises)).collect())?;
+    println!(
+        "{} proofs name tests that exist; {} promises have one",
+        named.len(),
+        promises.len()
+    );
     Ok(())
+}
+
+/// The tests of each promise, by its letter and number.
+fn promises(page: &str) -> BTreeMap<(char, u32), Vec<String>> {
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let number = cells.next()?;
+        let letter = number.chars().next()?;
+        let number = number.get(1..)?.parse().ok()?;
+        let tests = cells.nth(1)?.split('`').skip(1).step_by(2);
+        Some((
+            (letter, number),
+            tests.map(|test| last(test).to_owned()).collect(),
+        ))
+    });
+    rows.collect()
+}
+
+/// Promises without a test, and gaps in their numbers.
+fn left_out(promises: &BTreeMap<(char, u32), Vec<String>>) -> impl Iterator<Item = String> {
+    let numbers = ['S', 'L'].into_iter().flat_map(|letter| {
+        let of_letter = promises.keys().filter(move |(one, _)| *one == letter);
+        let greatest = of_letter.map(|(_, number)| *number).max().unwrap_or(1);
+        (1..=greatest).map(move |number| (letter, number))
+    });
+    let bare = numbers.filter(|number| promises.get(number).is_none_or(Vec::is_empty));
+    bare.map(|(letter, number)| format!("`{PROMISES}` names no test of {letter}{number}"))
 }
 
 /// The name of the function that a line declares.
@@ -40,14 +78,29 @@ fn declared(line: &str) -> Option<&str> {
     rest.get(..end)
 }
 
-/// The name, without its modules, of the test that a comment names.
-fn proof(line: &str) -> Option<&str> {
-    let comment = line
-        .strip_prefix("--")
-        .or_else(|| line.strip_prefix("//"))?;
-    let (_, test) = comment.split_once(MARK)?;
-    let test = test.trim_matches(['`', '.', ' ']);
-    Some(test.rsplit("::").next().unwrap_or(test))
+/// The names, without their modules, of the tests that comments name. A list that ends in a comma goes on in the next line.
+fn proofs(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut goes_on = false;
+    for line in text.lines().map(str::trim) {
+        let comment = line.strip_prefix("--").or_else(|| line.strip_prefix("//"));
+        let comment = comment.map(|comment| comment.trim_start_matches(['/', '!']));
+        let tests = comment.and_then(|comment| match comment.split_once(MARK) {
+            Some((_, tests)) => Some(tests),
+            None => Some(comment).filter(|_| goes_on),
+        });
+        let tests = tests.unwrap_or_default().trim();
+        goes_on = tests.ends_with(',');
+        let names = tests
+            .split([',', ';'])
+            .map(|test| last(test.trim_matches(['`', '.', ' ', ')'])));
+        found.extend(names.filter(|name| !name.is_empty()));
+    }
+    found
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -57,18 +110,35 @@ mod tests {
     #[test]
     fn proofs_and_tests_are_found_by_name() {
         assert_eq!(
-            proof("-- proven by lease::a_stolen_task"),
-            Some("a_stolen_task")
+            proofs("-- proven by lease::a_stolen_task"),
+            ["a_stolen_task"]
         );
         assert_eq!(
-            proof("// Held: proven by `a_stolen_task`."),
-            Some("a_stolen_task")
+            proofs("// Held: proven by `a_stolen_task`."),
+            ["a_stolen_task"]
         );
-        assert_eq!(proof("let x = \"-- proven by nobody\";"), None);
+        assert_eq!(proofs("/// Once (proven by `a::b`, `c`)."), ["b", "c"]);
+        assert_eq!(
+            proofs("//! (proven by `a`,\n//! `b::c`)\n//! d"),
+            ["a", "c"]
+        );
+        assert!(proofs("let x = \"-- proven by nobody\";").is_empty());
         assert_eq!(
             declared("async fn a_stolen_task() {"),
             Some("a_stolen_task")
         );
         assert_eq!(declared("fn each<T>(t: T)"), Some("each"));
+    }
+
+    #[test]
+    fn a_promise_without_a_test_and_a_gap_are_found() {
+        let page = "| # | what |\n| S1 | One. | `a::b`, `c` |\n| S3 | Three. | nobody |\n";
+        let promises = promises(page);
+        assert_eq!(promises[&('S', 1)], ["b", "c"]);
+        let left_out: Vec<_> = left_out(&promises).collect();
+        assert_eq!(left_out.len(), 3, "{left_out:?}");
+        for (number, said) in ["S2", "S3", "L1"].iter().zip(&left_out) {
+            assert!(said.contains(number), "{said}");
+        }
     }
 }

@@ -1,4 +1,5 @@
 -- The oldest executions that ended before an instant and of which no task is leased, locked; what others hold is left for later.
+-- proven by races::a_cleanup_passes_over_what_others_hold
 -- Indexes `tasks_ended`, `tasks_execution`.
 SELECT root.id
 FROM stent.tasks AS root

@@ -381,6 +381,45 @@ async fn a_cleanup_passes_over_what_others_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cleanup_waits_for_one_that_is_at_it_and_finds_it_done() {
+    let world = World::new().await;
+    let task = world.start().await;
+    let done = world.commit(&task, 1, Vec::new(), done()).await;
+    done.expect("its holder commits");
+    let cleanup = CleanupRequest {
+        retention: Duration::ZERO,
+        limit: 10,
+        interval: Some(Duration::from_secs(3_600)),
+    };
+    let first = world.store.clean_up(cleanup).await.expect("a cleanup");
+    assert!(matches!(first, CleanupAnswer::Deleted { .. }), "{first:?}");
+    let due = "UPDATE stent.cleanup_schedule SET next_at = 1";
+    world.gate.batch_execute(due).await.expect("a schedule");
+    let moved_on = "UPDATE stent.cleanup_schedule SET next_at = stent.now_us() + 3600000000";
+    world.hold(moved_on).await;
+    let store = Arc::clone(&world.store);
+    let second = tokio::spawn(async move { store.clean_up(cleanup).await });
+    world.sees_waiting(1).await;
+    world.gate.batch_execute("COMMIT").await.expect("an end");
+    let second = second.await.expect("done").expect("a cleanup");
+    assert!(matches!(second, CleanupAnswer::NotDue { .. }), "{second:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_passes_over_what_others_hold() {
+    let world = World::new().await;
+    let (held, free) = (world.start().await, world.start().await);
+    let run_out = "UPDATE stent.tasks SET lease_expires_at = 1";
+    world.gate.batch_execute(run_out).await.expect("leases");
+    world.hold_task(held.task.id).await;
+    let claimed = tokio::time::timeout(SOON, claim(&*world.store, 10)).await;
+    let claimed = claimed.expect("it waits for nobody").expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].task.id, free.task.id);
+    world.let_go().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_another_transaction_gave_up_is_free() {
     let world = World::new().await;
     let take = format!(

@@ -174,3 +174,25 @@ async fn a_large_input_comes_back_as_it_was() {
         assert_eq!(claimed[0].input.as_str(), input);
     }
 }
+
+#[tokio::test]
+async fn a_log_that_a_long_reader_let_grow_goes_back_to_its_bound() {
+    const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+    let (folder, store, reader) = store(LONG);
+    let log = folder.path().join("stent.db-wal");
+    let log_bytes = || std::fs::metadata(&log).unwrap().len();
+    dispatch(&store, "1").await.unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
+        .unwrap();
+    let large = format!("\"{}\"", "x".repeat(4_000_000));
+    while log_bytes() <= KEPT_BYTES {
+        dispatch(&store, &large).await.unwrap();
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    // The first finds the log read by nobody and empties it; the second begins it anew.
+    for _ in 0..2 {
+        dispatch(&store, "1").await.unwrap();
+    }
+    assert!(log_bytes() <= KEPT_BYTES, "{}", log_bytes());
+}
