@@ -1,12 +1,14 @@
 //! What is checked about the code beside its tests.
 
+use std::process::{Command, Stdio};
+
 use clap::{Args, ValueEnum};
 
 use crate::{
     dependencies, layers,
     metadata::Metadata,
     migrations, proofs,
-    run::{Done, Parts, cargo, show},
+    run::{Done, Failed, Parts, cargo, root, show},
     sizes, trees,
 };
 
@@ -37,6 +39,8 @@ enum Part {
     Clippy,
     /// Whether the facade compiles with each of its features alone
     Features,
+    /// Whether everything compiles with the oldest Rust that is promised, if rustup has it
+    Msrv,
 }
 
 type Check = fn(&Metadata) -> Done;
@@ -52,6 +56,7 @@ const PARTS: &[(Part, &str, Check)] = &[
     (Part::Proofs, "proofs", |_| proofs::check()),
     (Part::Clippy, "clippy", |_| clippy()),
     (Part::Features, "each feature alone", |_| each_feature()),
+    (Part::Msrv, "oldest Rust", oldest_rust),
 ];
 
 pub(crate) fn run(options: &Options) -> Done {
@@ -96,4 +101,41 @@ fn each_feature() -> Done {
         ]))?;
     }
     Ok(())
+}
+
+/// The version is that of `rust-version` in `Cargo.toml`. clippy reports newer functions of the standard library in any case.
+fn oldest_rust(metadata: &Metadata) -> Done {
+    let mut versions = metadata
+        .ours()
+        .filter_map(|one| one.rust_version.as_deref());
+    let Some(version) = versions.next() else {
+        return Failed::unless_empty(vec!["no crate says which Rust it needs".to_owned()]);
+    };
+    let rustup = |arguments: &[&str]| {
+        let mut command = Command::new("rustup");
+        command.args(["run", version]).args(arguments);
+        command.current_dir(root());
+        command
+    };
+    let is_there = rustup(&["rustc", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !is_there.is_ok_and(|status| status.success()) {
+        println!(
+            "skipped: `rustup toolchain install {version} --profile minimal` makes it possible"
+        );
+        return Ok(());
+    }
+    // Elsewhere, so that what the usual compiler has built stays as it is.
+    let mut check = rustup(&[
+        "cargo",
+        "check",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+    ]);
+    check.args(["--target-dir", "target/oldest-rust"]);
+    show(check)
 }

@@ -6,3 +6,10 @@ fn mistakes_are_compile_errors_on_the_token_that_is_wrong() {
     cases.compile_fail("tests/ui/*.rs");
     cases.pass("tests/pass/*.rs");
 }
+
+/// Here the compiler speaks in its own words, which change from version to version; the place that it points at is ours.
+#[rustversion::attr(not(stable(1.95)), ignore = "the texts are those of Rust 1.95")]
+#[test]
+fn what_only_the_compiler_can_find_is_found_on_the_token_that_is_wrong() {
+    trybuild::TestCases::new().compile_fail("tests/ui/rustc/*.rs");
+}
