@@ -9,7 +9,7 @@ use crate::{
 
 const FOLDER: &str = "crates/stent/examples";
 
-/// Examples that end by themselves and need no arguments. `quickstart` gets a folder of its own to index.
+/// Examples that end by themselves and need no arguments. Those with a folder to index are run by functions of their own.
 const EXAMPLES: &[&str] = &[
     "fan_out",
     "saga",
@@ -35,6 +35,7 @@ pub(crate) fn run() -> Done {
         parts.run(name, || show(Command::new(built.join(name))));
     }
     parts.run("quickstart", || quickstart(&built.join("quickstart")));
+    parts.run("fleet", || fleet(&built.join("fleet")));
     parts.done()
 }
 
@@ -50,7 +51,7 @@ fn check_list() -> Done {
     }
     let listed: BTreeSet<_> = EXAMPLES
         .iter()
-        .chain(["quickstart"].iter())
+        .chain(["quickstart", "fleet"].iter())
         .map(|name| (*name).to_owned())
         .collect();
     let unlisted = found
@@ -83,4 +84,13 @@ fn quickstart(program: &Path) -> Done {
         let found = "the report of `quickstart` names no file of this workspace";
         Err(Failed::Found(vec![found.to_owned()]))
     }
+}
+
+/// Indexes the sources of this workspace with a fleet. It proves by itself that it did so.
+fn fleet(program: &Path) -> Done {
+    let mut example = Command::new(program);
+    example
+        .arg(root().join("crates"))
+        .args(["--pace", "20ms", "--kill-every", "1s"]);
+    show(example)
 }

@@ -6,7 +6,7 @@
 //! cargo run --example quickstart -- --help
 //! ```
 //!
-//! `index_folder` lists the files ([`files`]), has each measured by a child task of its own (`measure_file`: four at once, over all
+//! `index_folder` ([`index`](mod@index)) lists the files ([`files`]), has each measured by a child task of its own (`measure_file`: four at once, over all
 //! processes), and writes a report ([`report`]). Kill it at any moment, by `kill -9` too, and start it again: it goes on where it stopped, and
 //! the report says how many files were done before and after. Start it a second time while it runs, and both share the work.
 //!
@@ -18,37 +18,25 @@
 //! recognised, by device and inode, and not opened.
 
 mod files;
+mod index;
 mod report;
 mod screen;
 mod state;
 
-use std::{
-    error::Error,
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use serde::{Deserialize, Serialize};
 use stent::{
     prelude::*,
     store::{SqliteOptions, lease::LeaseDuration},
 };
 
 use crate::{
-    files::{Listing, Own, Problem},
-    report::{Index, Measured, Start, Summary},
+    files::Own,
+    index::{PAYLOAD_LIMIT, Request, Watcher, index_folder, list_files, measure_file},
+    report::{Start, Summary},
     screen::Screen,
 };
-
-/// A body's listing is one payload; paths of as many files as one execution may call tasks for fit in.
-const PAYLOAD_LIMIT: usize = 64 << 20;
-/// Files of one index: an execution records 100,000 operations at most, and some are not files.
-const FILES_MAX: usize = 99_000;
 
 /// Indexes a folder durably: killed at any moment and started again, it goes on where it stopped.
 #[derive(Debug, Parser)]
@@ -71,117 +59,6 @@ pub(crate) struct Options {
 /// A lease that a worker takes: it is checked before anything is dispatched, for what is dispatched is not forgotten.
 fn lease(text: &str) -> Result<LeaseDuration, Box<dyn Error + Send + Sync>> {
     Ok(LeaseDuration::new(humantime::parse_duration(text)?)?)
-}
-
-/// What is indexed, and where the report goes.
-#[derive(Debug, Serialize, Deserialize)]
-struct Request {
-    folder: PathBuf,
-    report: PathBuf,
-    own: Own,
-    /// The start that asked for it.
-    by: Start,
-}
-
-/// The main job. Everything that it awaits is recorded: begun again after a crash, it sees the same listing and the same outcomes, and only
-/// what is missing is done.
-#[durable]
-async fn index_folder(
-    request: Request,
-    #[state] screen: Arc<Screen>,
-    #[state] start: Arc<Start>,
-) -> stent::Result<Summary> {
-    let folder = &request.folder;
-    let listing = list_files(folder.clone(), request.own).await?;
-    let total = listing.files.len();
-
-    // The calls are made here, in the order of the listing. Each waits for its turn; the outcomes come as they are recorded.
-    let calls = measure_file.map(listing.files.iter().map(|file| folder.join(file)));
-    let mut measuring: FuturesUnordered<_> = listing
-        .files
-        .iter()
-        .zip(calls)
-        .map(|(file, call)| async move { (file.as_str(), call.await) })
-        .collect();
-    let mut files = Vec::with_capacity(total);
-    let mut problems = listing.problems;
-    for done in 0.. {
-        screen.progress(done, total);
-        let Some((file, outcome)) = measuring.next().await else {
-            break;
-        };
-        match outcome {
-            Ok(measured) => files.push((file, measured)),
-            Err(error) => problems.push(problem(file, &error)),
-        }
-    }
-
-    files.sort_unstable_by_key(|(file, _)| *file);
-    problems.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    let index = Index {
-        folder,
-        files,
-        problems,
-        skipped: &listing.skipped,
-        links: listing.links,
-    };
-    let starts = [request.by, *start];
-    stent::step("write-report", || async move {
-        let written = index.write(&request.report, &starts);
-        written.map_err(|error| at("write", &request.report, error))
-    })
-    .await
-}
-
-/// Lists a folder on a thread that may block.
-#[durable(blocking)]
-fn list_files(folder: PathBuf, own: Own) -> stent::Result<Listing> {
-    let listing = files::list(&folder, &own).map_err(|error| at("read", &folder, error))?;
-    match listing.files.len() {
-        0..=FILES_MAX => Ok(listing),
-        files => Err(stent::fatal(format!(
-            "`{}` holds {files} files; {FILES_MAX} are the most for one index: index its parts",
-            folder.display()
-        ))),
-    }
-}
-
-/// Measures one file. Four at once are enough to keep a disk busy, however many processes share the work.
-#[durable(
-    blocking,
-    max_concurrent = 4,
-    retry(max_attempts = 3, initial_delay = "200ms", when = may_pass)
-)]
-fn measure_file(file: PathBuf, #[state] start: Arc<Start>) -> io::Result<Measured> {
-    let measures = files::measure(&file, stent::is_cancelled)?;
-    Ok(Measured {
-        measures,
-        by: *start,
-    })
-}
-
-/// Whether reading a file again may help: not if it is gone or closed to us.
-fn may_pass(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
-    !matches!(
-        error.kind(),
-        NotFound | NotADirectory | PermissionDenied | InvalidInput
-    )
-}
-
-fn at(what: &str, path: &Path, error: io::Error) -> stent::Error {
-    stent::Error::other(format!("cannot {what} `{}`: {error}", path.display()))
-}
-
-/// Why a file is not in the index: what its function said, without who called it.
-fn problem(file: &str, error: &stent::Error) -> Problem {
-    let reason = error
-        .failure()
-        .map_or_else(|| error.to_string(), ToString::to_string);
-    Problem {
-        path: file.to_owned(),
-        reason,
-    }
 }
 
 #[tokio::main]
@@ -222,7 +99,7 @@ async fn index(options: Options, screen: &Arc<Screen>) -> Result<Option<Summary>
     let worker = stent
         .worker()
         .register(functions![index_folder, list_files, measure_file])
-        .state(Arc::clone(screen))
+        .state(Arc::new(Watcher(Arc::clone(screen) as _)))
         .state(Arc::new(start))
         .name(format!("process {}", start.process))
         .lease_duration(options.lease.get())

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{Measures, Problem};
+use super::files::{Measures, Problem};
 
 /// One start of the program. An index that was killed and gone on with has several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,6 +21,22 @@ pub(crate) struct Start {
     pub(crate) at_ms: u64,
     /// The process.
     pub(crate) process: u32,
+}
+
+impl Start {
+    /// The present start of the program.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is shown to people and decides nothing"
+    )]
+    pub(crate) fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let millis = since_epoch.unwrap_or_default().as_millis();
+        Self {
+            at_ms: u64::try_from(millis).unwrap_or(u64::MAX),
+            process: std::process::id(),
+        }
+    }
 }
 
 impl fmt::Display for Start {
@@ -212,7 +228,7 @@ impl Index<'_> {
 }
 
 /// A text as code in a cell of a table: whatever a file is called, it stays in its cell and moves no cursor.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

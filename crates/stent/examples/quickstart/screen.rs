@@ -8,6 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::index::Watch;
+
 /// Plain lines that say how far the work is, at most.
 const PLAIN_LINES: usize = 20;
 
@@ -60,8 +62,17 @@ impl Screen {
         self.done.fetch_max(done, Ordering::Relaxed);
     }
 
-    /// Shows how many files are done. A body that is begun anew counts again what it had counted; the count never goes back here.
-    pub(crate) fn progress(&self, done: usize, total: usize) {
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Watch for Screen {
+    /// Shows how many files are done. The count never goes back here.
+    fn progress(&self, done: usize, total: usize) {
         let before = self.done.fetch_max(done, Ordering::Relaxed);
         match &self.bar {
             Some(bar) => {
@@ -80,13 +91,6 @@ impl Screen {
                     self.say(&format!("{done} of {total} files are done"));
                 }
             }
-        }
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }

@@ -16,8 +16,9 @@ use stent::{
 };
 
 use crate::{
-    Options, index_folder, measure_file,
-    report::{Start, Summary},
+    Options,
+    index::{index_folder, measure_file},
+    report::Summary,
     screen::Screen,
 };
 
@@ -115,16 +116,6 @@ fn digest(path: &Path) -> String {
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-impl Start {
-    /// The present start of the program.
-    pub(crate) fn now() -> Self {
-        Self {
-            at_ms: now().as_unix_millis(),
-            process: std::process::id(),
-        }
-    }
 }
 
 #[expect(

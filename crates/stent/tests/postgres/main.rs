@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 
+mod fleet;
+#[allow(dead_code, reason = "the other test that it is of uses the rest")]
+#[path = "../programs/process.rs"]
+mod process;
+
 use std::{
     sync::{
         Arc,
