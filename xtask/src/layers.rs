@@ -58,6 +58,7 @@ const LAYERS: &[Layer] = &[
 /// What is not published, with what it may depend on; `xtask` starts programs and links none of what users get.
 const PROGRAMS: &[Layer] = &[
     layer("stent-test-postgres", &[]),
+    layer("stent-chaos", &["stent", "stent-test-postgres"]),
     layer("stent-benches", &["stent", "stent-test-postgres"]),
     layer("xtask", &["stent-test-postgres"]),
 ];

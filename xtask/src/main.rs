@@ -20,6 +20,7 @@ mod run;
 mod sizes;
 mod test;
 mod trees;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,8 @@ enum Chore {
     Examples,
     /// Measure, beside the limit of the database in the same run
     Bench(bench::Options),
+    /// Try with real processes what must hold while they are killed
+    Trial(trial::Options),
     /// Work with a throwaway PostgreSQL server
     #[command(subcommand)]
     Pg(pg::Verb),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Chore::Docs(options) => docs::run(&options),
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Trial(options) => trial::run(&options),
         Chore::Pg(verb) => pg::run(&verb),
         Chore::Ci => ci::run(),
     };

@@ -1,0 +1,4 @@
+//! The trials in their short form.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
+
+mod limits;
