@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     task::Poll,
 };
 
@@ -77,13 +77,15 @@ impl Session<'_> {
         }
         // To prepare a statement, the server looks at its tables, and waits for whoever has locked them: within the transaction's bounds.
         // Without prepared statements that is done once per store, under names that may be taken, which no transaction would survive.
-        if self.connection.keeps_statements()
-            && let Some(begin) = answers.first_mut()
-        {
-            send(begin).await;
-        }
+        let mut begin = answers
+            .first_mut()
+            .filter(|_| self.connection.keeps_statements());
         for call in calls {
-            statements.push(self.prepare(call.sql).await?);
+            let prepared = self.prepare(call.sql);
+            statements.push(match &mut begin {
+                Some(begin) => after(begin, prepared).await?,
+                None => prepared.await?,
+            });
         }
         for (call, statement) in calls.iter().zip(&statements) {
             answers.push(Box::pin(self.answer(call, statement)));
@@ -126,19 +128,25 @@ impl Session<'_> {
     }
 }
 
-/// Sends a statement whose answer is waited for later.
-async fn send(answer: &mut Answer<'_>) {
+/// Waits for what is sent after another request, and meanwhile takes what comes of that one's answer: a connection hands over nothing further
+/// while nobody takes what came first.
+/// proven by pieces::an_answer_that_comes_in_pieces_is_understood
+async fn after<T>(first: &mut Answer<'_>, next: impl Future<Output = T>) -> T {
     let mut early = None;
-    poll_fn(|context| {
-        if let Poll::Ready(ready) = answer.as_mut().poll(context) {
+    let mut next = pin!(next);
+    let next = poll_fn(|context| {
+        if early.is_none()
+            && let Poll::Ready(ready) = first.as_mut().poll(context)
+        {
             early = Some(ready);
         }
-        Poll::Ready(())
+        next.as_mut().poll(context)
     })
     .await;
     if let Some(ready) = early {
-        *answer = Box::pin(std::future::ready(ready));
+        *first = Box::pin(std::future::ready(ready));
     }
+    next
 }
 
 /// Waits for all, each polled for the first time after the one before: that is the order in which they are sent.

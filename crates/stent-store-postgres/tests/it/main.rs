@@ -4,6 +4,7 @@
 mod bad_input;
 mod listening;
 mod opening;
+mod pieces;
 mod pooler;
 mod races;
 mod roles;
