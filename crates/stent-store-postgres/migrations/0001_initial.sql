@@ -19,7 +19,7 @@ CREATE TABLE stent.lanes (
 -- A claim, a renewal and an end each change an indexed column, so they always write a new row and new index entries: `fillfactor` leaves room
 -- for the changes that touch no index (a holder that goes on, an outcome given to a task), which then stay on their page.
 -- A queue's rows die as fast as they are made: vacuum comes after a fixed number of them, however large the table is, and does not pause.
-CREATE TABLE stent.tasks (
+CREATE TABLE stent.task_rows (
     id uuid PRIMARY KEY,
     -- Of a child: its execution and its caller. NULL in a root, whose own id is its execution's.
     execution uuid,
@@ -67,23 +67,23 @@ CREATE TABLE stent.tasks (
 );
 
 -- What may be claimed now or later.
-CREATE INDEX tasks_due ON stent.tasks (lane, due_at, seq) WHERE due_at IS NOT NULL;
+CREATE INDEX tasks_due ON stent.task_rows (lane, due_at, seq) WHERE due_at IS NOT NULL;
 -- Leases, the first to run out first.
-CREATE INDEX tasks_leased ON stent.tasks (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX tasks_leased ON stent.task_rows (lease_expires_at, seq) WHERE lease_expires_at IS NOT NULL;
 -- Deadlines of what nobody runs; of what runs they are its holder's duty.
-CREATE INDEX tasks_deadline ON stent.tasks (deadline_at, seq)
+CREATE INDEX tasks_deadline ON stent.task_rows (deadline_at, seq)
     WHERE deadline_at IS NOT NULL AND lease_expires_at IS NULL AND ended_at IS NULL;
 -- What cleanup may delete.
-CREATE INDEX tasks_ended ON stent.tasks (ended_at, seq) WHERE ended_at IS NOT NULL AND parent IS NULL;
+CREATE INDEX tasks_ended ON stent.task_rows (ended_at, seq) WHERE ended_at IS NOT NULL AND parent IS NULL;
 -- Dead letters, to be listed among millions that completed.
-CREATE INDEX tasks_dead_letter ON stent.tasks (id) WHERE state = 5 AND parent IS NULL;
+CREATE INDEX tasks_dead_letter ON stent.task_rows (id) WHERE state = 5 AND parent IS NULL;
 -- Slots in use: counted here, never kept as a number.
-CREATE INDEX tasks_slot ON stent.tasks (lane) WHERE holds_slot;
+CREATE INDEX tasks_slot ON stent.task_rows (lane) WHERE holds_slot;
 -- Tasks that wait without a lease.
-CREATE INDEX tasks_suspended ON stent.tasks (lane) WHERE state = 3;
+CREATE INDEX tasks_suspended ON stent.task_rows (lane) WHERE state = 3;
 -- A task's children that have not ended, and an execution's children.
-CREATE INDEX tasks_live_child ON stent.tasks (parent, seq) WHERE parent IS NOT NULL AND ended_at IS NULL;
-CREATE INDEX tasks_execution ON stent.tasks (execution, id) WHERE execution IS NOT NULL;
+CREATE INDEX tasks_live_child ON stent.task_rows (parent, seq) WHERE parent IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX tasks_execution ON stent.task_rows (execution, id) WHERE execution IS NOT NULL;
 
 -- Durable operations of tasks. An entry is written once and resolved once, on its page if there is room.
 CREATE TABLE stent.history (
@@ -124,7 +124,7 @@ CREATE TABLE stent.tags (
 
 CREATE INDEX tags_tag ON stent.tags (tag, execution);
 
-CREATE TABLE stent.functions (
+CREATE TABLE stent.function_limits (
     name text COLLATE "C" PRIMARY KEY,
     max_concurrent integer CHECK (max_concurrent >= 1),
     releases_while_waiting boolean NOT NULL,
@@ -156,7 +156,7 @@ CREATE TABLE stent.signal_waits (
 CREATE INDEX signal_waits_name ON stent.signal_waits (execution, name, seq);
 
 -- One row for each worker, written again and again.
-CREATE TABLE stent.workers (
+CREATE TABLE stent.worker_reports (
     name text COLLATE "C" PRIMARY KEY,
     capacity bigint NOT NULL,
     leased bigint NOT NULL,
@@ -165,7 +165,7 @@ CREATE TABLE stent.workers (
     seen_at bigint NOT NULL
 ) WITH (fillfactor = 50);
 
-CREATE INDEX workers_seen ON stent.workers (seen_at DESC, name);
+CREATE INDEX workers_seen ON stent.worker_reports (seen_at DESC, name);
 
 -- When the fleet's next cleanup is due.
 CREATE TABLE stent.cleanup_schedule (

@@ -8,7 +8,7 @@ SELECT due.id, due.execution, due.parent, due.position, due.lane, due.state, due
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[]) AS ask (lane, at_most, after_at, after_seq)
 CROSS JOIN LATERAL (
     SELECT *
-    FROM stent.tasks
+    FROM stent.task_rows AS tasks
     WHERE tasks.lane = ask.lane AND tasks.due_at IS NOT NULL AND tasks.due_at <= $5
       AND (tasks.due_at, tasks.seq) > (ask.after_at, ask.after_seq)
       AND (tasks.deadline_at IS NULL OR tasks.deadline_at > $5)

@@ -3,7 +3,7 @@ SELECT lanes.function, count(*)
 FROM stent.lanes
 CROSS JOIN LATERAL (
     SELECT 1
-    FROM stent.tasks
+    FROM stent.task_rows AS tasks
     WHERE tasks.lane = ANY (ARRAY[lanes.id * 4 + 1, lanes.id * 4 + 3]) AND tasks.holds_slot
 ) AS held
 WHERE lanes.function = ANY ($1::text[])

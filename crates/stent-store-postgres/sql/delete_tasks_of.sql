@@ -1,3 +1,3 @@
 -- Deletes the rows of executions that are deleted. Index on `id`.
-DELETE FROM stent.tasks
+DELETE FROM stent.task_rows AS tasks
 WHERE id = ANY ($1::uuid[])

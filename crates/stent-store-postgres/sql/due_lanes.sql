@@ -4,12 +4,12 @@ WITH clock AS MATERIALIZED (SELECT coalesce($3::bigint, stent.now_us()) AS now)
 SELECT clock.now,
        EXISTS (
            SELECT 1
-           FROM stent.tasks
+           FROM stent.task_rows AS tasks
            WHERE lease_expires_at IS NOT NULL AND lease_expires_at <= (SELECT now FROM clock)
        ) AS leases_passed,
        EXISTS (
            SELECT 1
-           FROM stent.tasks
+           FROM stent.task_rows AS tasks
            WHERE deadline_at IS NOT NULL AND lease_expires_at IS NULL AND ended_at IS NULL
              AND deadline_at <= (SELECT now FROM clock)
        ) AS deadlines_passed,
@@ -22,14 +22,14 @@ LEFT JOIN LATERAL (
     CROSS JOIN generate_series(0, 3) AS class
     CROSS JOIN LATERAL (
         SELECT due_at
-        FROM stent.tasks
+        FROM stent.task_rows AS tasks
         WHERE tasks.lane = lanes.id * 4 + class AND due_at IS NOT NULL
         ORDER BY due_at
         LIMIT 1
     ) AS first
     LEFT JOIN LATERAL (
         SELECT due_at
-        FROM stent.tasks
+        FROM stent.task_rows AS tasks
         WHERE tasks.lane = lanes.id * 4 + class AND due_at IS NOT NULL AND due_at > (SELECT now FROM clock)
         ORDER BY due_at
         LIMIT 1

@@ -3,4 +3,4 @@ SELECT keys.function, keys.idempotency_key, keys.execution, tasks.input
 FROM unnest($1::text[], $2::text[]) AS wanted (function, idempotency_key)
 JOIN stent.idempotency_keys AS keys
     ON keys.idempotency_key = wanted.idempotency_key AND keys.function = wanted.function
-JOIN stent.tasks ON tasks.id = keys.execution
+JOIN stent.task_rows AS tasks ON tasks.id = keys.execution

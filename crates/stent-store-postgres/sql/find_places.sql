@@ -1,4 +1,4 @@
 -- Where tasks stand in their trees: their execution, and the call that made them. Primary key.
 SELECT id, execution, parent, position
-FROM stent.tasks
+FROM stent.task_rows AS tasks
 WHERE id = ANY ($1::uuid[])

@@ -1,5 +1,5 @@
 -- Makes children, in order. One whose id was taken meanwhile fails the transaction, which is then done anew.
-INSERT INTO stent.tasks (
+INSERT INTO stent.task_rows (
     id, execution, parent, position, lane, holds_slot, state, due_at, lease_expires_at, holder, ended_at, token, mark, commits,
     failed_attempts, crashes, crashes_as_suspect, cancel_requested, operations, deliveries, timeout_us, deadline_at,
     queued_at, created_at, input, outcome

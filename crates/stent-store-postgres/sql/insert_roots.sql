@@ -4,7 +4,7 @@ WITH clock AS MATERIALIZED (
     SELECT coalesce($7::bigint, now) AS now, CASE WHEN $7 IS NULL THEN now ELSE 0 END AS base
     FROM (SELECT stent.now_us() AS now OFFSET 0) AS read
 )
-INSERT INTO stent.tasks (id, lane, due_at, queued_at, timeout_us, deadline_at, created_at, input)
+INSERT INTO stent.task_rows (id, lane, due_at, queued_at, timeout_us, deadline_at, created_at, input)
 SELECT id, lane, least(clock.base + queued_at, $8), least(clock.base + queued_at, $8), timeout_us,
        -- `least` alone would make the last instant of what is missing.
        CASE WHEN deadline_at IS NOT NULL THEN least(clock.base + deadline_at, $8) END, clock.now, input

@@ -2,11 +2,11 @@
 -- proven by races::a_cleanup_passes_over_what_others_hold
 -- Indexes `tasks_ended`, `tasks_execution`.
 SELECT root.id
-FROM stent.tasks AS root
+FROM stent.task_rows AS root
 WHERE root.ended_at IS NOT NULL AND root.parent IS NULL AND root.ended_at < $1
   AND NOT EXISTS (
       SELECT 1
-      FROM stent.tasks AS child
+      FROM stent.task_rows AS child
       WHERE child.execution = root.id AND child.lease_expires_at IS NOT NULL
   )
 ORDER BY root.ended_at, root.seq

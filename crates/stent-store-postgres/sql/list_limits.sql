@@ -1,4 +1,4 @@
 -- Every function's limits. The whole table, which has one row per function.
 SELECT name, max_concurrent, releases_while_waiting, by_operator
-FROM stent.functions
+FROM stent.function_limits
 ORDER BY name

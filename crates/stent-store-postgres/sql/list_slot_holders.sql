@@ -1,5 +1,5 @@
 -- The tasks that hold a function's slots. Indexes: the key of `lanes`, `tasks_slot`.
 SELECT tasks.id
 FROM stent.lanes
-JOIN stent.tasks ON tasks.lane = ANY (ARRAY[lanes.id * 4 + 1, lanes.id * 4 + 3]) AND tasks.holds_slot
+JOIN stent.task_rows AS tasks ON tasks.lane = ANY (ARRAY[lanes.id * 4 + 1, lanes.id * 4 + 3]) AND tasks.holds_slot
 WHERE lanes.function = $1

@@ -5,7 +5,7 @@ SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, task
        tasks.queued_at, tasks.created_at, tasks.seq,
        CASE WHEN $5 THEN tasks.input END, CASE WHEN $5 THEN tasks.outcome END
 FROM unnest($6::uuid[]) AS wanted (id)
-JOIN stent.tasks ON tasks.id = wanted.id
+JOIN stent.task_rows AS tasks ON tasks.id = wanted.id
 JOIN stent.lanes ON lanes.id = tasks.lane / 4
 WHERE tasks.id >= coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])

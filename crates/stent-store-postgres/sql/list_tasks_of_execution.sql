@@ -4,7 +4,7 @@ SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, task
        tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations, tasks.deliveries, tasks.timeout_us, tasks.deadline_at,
        tasks.queued_at, tasks.created_at, tasks.seq,
        CASE WHEN $5 THEN tasks.input END, CASE WHEN $5 THEN tasks.outcome END
-FROM stent.tasks
+FROM stent.task_rows AS tasks
 JOIN stent.lanes ON lanes.id = tasks.lane / 4
 WHERE tasks.execution = $6::uuid AND tasks.id >= coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])

@@ -2,10 +2,10 @@
 -- runs, and `tasks_suspended`.
 SELECT tasks.id
 FROM stent.lanes
-JOIN stent.tasks ON tasks.lease_expires_at IS NOT NULL AND tasks.lane = ANY (ARRAY[lanes.id * 4, lanes.id * 4 + 2])
+JOIN stent.task_rows AS tasks ON tasks.lease_expires_at IS NOT NULL AND tasks.lane = ANY (ARRAY[lanes.id * 4, lanes.id * 4 + 2])
 WHERE lanes.function = $1
 UNION ALL
 SELECT tasks.id
 FROM stent.lanes
-JOIN stent.tasks ON tasks.state = 3 AND tasks.lane = ANY (ARRAY[lanes.id * 4, lanes.id * 4 + 2])
+JOIN stent.task_rows AS tasks ON tasks.state = 3 AND tasks.lane = ANY (ARRAY[lanes.id * 4, lanes.id * 4 + 2])
 WHERE lanes.function = $1

@@ -2,7 +2,7 @@
 -- proven by races::a_takeover_passes_over_what_others_hold
 -- Primary key.
 SELECT id
-FROM stent.tasks
+FROM stent.task_rows AS tasks
 WHERE id = ANY ($1::uuid[])
 ORDER BY id
 FOR UPDATE SKIP LOCKED

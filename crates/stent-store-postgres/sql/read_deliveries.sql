@@ -3,5 +3,5 @@ SELECT history.task, history.position, history.call_key, history.operation, hist
        coalesce(history.outcome, child.outcome)
 FROM unnest($1::uuid[], $2::bigint[]) AS wanted (task, after)
 JOIN stent.history ON history.task = wanted.task AND history.ordinal > wanted.after AND history.ordinal IS NOT NULL
-LEFT JOIN stent.tasks AS child ON child.id = history.child AND history.outcome_kind IS NOT NULL
+LEFT JOIN stent.task_rows AS child ON child.id = history.child AND history.outcome_kind IS NOT NULL
 ORDER BY history.task, history.ordinal

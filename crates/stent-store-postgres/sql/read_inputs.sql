@@ -1,4 +1,4 @@
 -- The arguments of tasks. Primary key.
 SELECT id, execution, input
-FROM stent.tasks
+FROM stent.task_rows AS tasks
 WHERE id = ANY ($1::uuid[])

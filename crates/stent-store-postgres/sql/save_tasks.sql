@@ -1,5 +1,5 @@
 -- Keeps tasks as they are now; they are locked. Primary key.
-UPDATE stent.tasks
+UPDATE stent.task_rows AS tasks
 SET lane = saved.lane, holds_slot = saved.lane & 1 = 1, state = saved.state, due_at = saved.due_at,
     lease_expires_at = saved.lease_expires_at, holder = saved.holder, ended_at = saved.ended_at, token = saved.token, mark = saved.mark,
     commits = saved.commits, failed_attempts = saved.failed_attempts, crashes = saved.crashes,

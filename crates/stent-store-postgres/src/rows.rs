@@ -89,12 +89,12 @@ pub(crate) const fn lane_class(lane: i32) -> LaneClass {
 
 /// The number of a task's lane, which its caller looks up.
 pub(crate) fn lane_of(row: &Row) -> Result<i32, Fault> {
-    Reading::new(row, "tasks").get(4)
+    Reading::new(row, "task_rows").get(4)
 }
 
 /// Reads a task. `lane` is the one that [`lane_of`] named.
 pub(crate) fn task(row: &Row, lane: &Lane) -> Result<Task, Fault> {
-    let row = Reading::new(row, "tasks");
+    let row = Reading::new(row, "task_rows");
     let id = row.task_id(0)?;
     let parent: Option<Uuid> = row.get(2)?;
     let parent = match parent {
@@ -231,7 +231,7 @@ pub(crate) fn task_outcome(
     if !state.is_terminal() {
         return Ok(None);
     }
-    let row = Reading::new(row, "tasks");
+    let row = Reading::new(row, "task_rows");
     OutcomeKind::from_code(state.code())
         .and_then(|kind| Outcome::from_stored(kind, row.get(column).ok().flatten()))
         .map(Some)

@@ -71,12 +71,12 @@ impl Session<'_> {
     async fn by_lane(&self, counted: Vec<tokio_postgres::Row>) -> Result<Vec<LaneCounts>, Fault> {
         let numbers: Result<Vec<i32>, Fault> = counted
             .iter()
-            .map(|row| Reading::new(row, "tasks").get(0))
+            .map(|row| Reading::new(row, "task_rows").get(0))
             .collect();
         self.know_lane_rows(numbers?.into_iter()).await?;
         let mut by_lane = Vec::with_capacity(counted.len());
         for row in &counted {
-            let row = Reading::new(row, "tasks");
+            let row = Reading::new(row, "task_rows");
             let Some(lane) = self.shared.lanes.lane(row.get(0)?) else {
                 continue;
             };
@@ -133,7 +133,7 @@ impl Session<'_> {
 }
 
 fn worker(row: &tokio_postgres::Row) -> Result<WorkerRecord, Fault> {
-    let row = Reading::new(row, "workers");
+    let row = Reading::new(row, "worker_reports");
     let name: &str = row.get(0)?;
     Ok(WorkerRecord {
         report: WorkerReport {

@@ -107,7 +107,7 @@ impl Session<'_> {
 
     fn execution_record(&self, row: &Row, payloads: bool) -> Result<ExecutionRecord, Fault> {
         let root = self.task_record(row, payloads)?;
-        let row = Reading::new(row, "tasks");
+        let row = Reading::new(row, "task_rows");
         let key: Option<&str> = row.get(rows::TASK_COLUMNS + 2)?;
         let key = key.map(IdempotencyKey::new).transpose();
         let tags: Vec<&str> = row.get(rows::TASK_COLUMNS + 3)?;
@@ -140,7 +140,7 @@ impl Session<'_> {
     fn task_record(&self, row: &Row, payloads: bool) -> Result<TaskRecord, Fault> {
         let task = self.stored_one(row)?;
         let state = task.state.kind();
-        let input: Option<String> = Reading::new(row, "tasks").get(rows::TASK_COLUMNS)?;
+        let input: Option<String> = Reading::new(row, "task_rows").get(rows::TASK_COLUMNS)?;
         let outcome = if payloads {
             rows::task_outcome(row, state, rows::TASK_COLUMNS + 1)?
         } else {

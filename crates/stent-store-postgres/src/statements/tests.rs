@@ -113,7 +113,7 @@ fn sorts_little(sql: Sql) -> bool {
 /// Whether one of the large tables is read as a whole.
 fn reads_a_whole_table(plan: &str) -> bool {
     let large = [
-        "tasks",
+        "task_rows",
         "history",
         "signals",
         "signal_waits",
@@ -175,9 +175,9 @@ fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_t
             &["using tasks_ended", "using tasks_execution"],
         ),
         (Sql::CountSlots, &["tasks_slot"]),
-        (Sql::LockTasks, &["tasks_pkey"]),
-        (Sql::SaveClaims, &["using tasks_pkey"]),
-        (Sql::SaveTasks, &["using tasks_pkey"]),
+        (Sql::LockTasks, &["task_rows_pkey"]),
+        (Sql::SaveClaims, &["using task_rows_pkey"]),
+        (Sql::SaveTasks, &["using task_rows_pkey"]),
         (Sql::ListUnreceived, &["using signals_unreceived"]),
         (Sql::ReadDeliveries, &["history_ordinal"]),
     ];

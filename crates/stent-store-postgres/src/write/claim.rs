@@ -269,7 +269,7 @@ impl Session<'_> {
             let count = found.entry(lane).or_default();
             *count = count.saturating_add(1);
             let of = picked.entry(lane).or_default();
-            let reading = Reading::new(row, "tasks");
+            let reading = Reading::new(row, "task_rows");
             of.last = Some((reading.get(6)?, reading.get(rows::SEQ_COLUMN)?));
             match self.leased(request, row) {
                 Ok(task) => of.tasks.extend(task),
@@ -291,7 +291,7 @@ impl Session<'_> {
     fn leased(&self, request: &ClaimRequest, row: &Row) -> Result<Option<(Task, Payload)>, Fault> {
         let task = self.stored_one(row)?;
         let is_limited = self.free_slots(&task.function).is_some();
-        let input: String = Reading::new(row, "tasks").get(rows::TASK_COLUMNS)?;
+        let input: String = Reading::new(row, "task_rows").get(rows::TASK_COLUMNS)?;
         let claimed = lease::claim(task, &request.terms, is_limited, self.now);
         Ok(claimed
             .ok()

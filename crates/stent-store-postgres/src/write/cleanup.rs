@@ -64,7 +64,7 @@ impl Session<'_> {
         let mut tasks = Vec::with_capacity(rows.len());
         let mut held = HashSet::new();
         for row in &rows {
-            let row = Reading::new(row, "tasks");
+            let row = Reading::new(row, "task_rows");
             let (task, execution): (Uuid, Uuid) = (row.get(0)?, row.get(1)?);
             tasks.push((task, execution));
             if row.get(2)? {
@@ -100,6 +100,6 @@ impl Session<'_> {
 
 fn ids(rows: &[tokio_postgres::Row], column: usize) -> Result<Vec<Uuid>, Fault> {
     rows.iter()
-        .map(|row| Reading::new(row, "tasks").get(column))
+        .map(|row| Reading::new(row, "task_rows").get(column))
         .collect()
 }

@@ -117,7 +117,7 @@ impl Session<'_> {
         }
         let wanted = uuids(unknown);
         for row in self.query(Sql::FindPlaces, &[&wanted]).await? {
-            let row = Reading::new(&row, "tasks");
+            let row = Reading::new(&row, "task_rows");
             places.insert(row.task_id(0)?, place_of(&row)?);
         }
         Ok(places)

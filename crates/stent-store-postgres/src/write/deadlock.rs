@@ -166,7 +166,7 @@ impl Session<'_> {
         let holders: Result<BTreeSet<TaskId>, Fault> = answers
             .iter()
             .flatten()
-            .map(|row| Reading::new(row, "tasks").task_id(0))
+            .map(|row| Reading::new(row, "task_rows").task_id(0))
             .collect();
         seen.holders.insert(function, Some(holders?));
         Ok(())

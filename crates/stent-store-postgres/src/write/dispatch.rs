@@ -70,7 +70,7 @@ impl Session<'_> {
         self.is_finished = true;
         let rows: Vec<_> = answers.into_iter().flatten().collect();
         if let (None, Some(row)) = (now, rows.first()) {
-            roots = at(Reading::new(row, "tasks").time(1)?);
+            roots = at(Reading::new(row, "task_rows").time(1)?);
         }
         let mut made = ids(rows.into_iter())?;
         let others = roots.iter().map(|(task, _)| task.id);
@@ -209,7 +209,7 @@ impl Session<'_> {
         let answers = self.pipeline(frame, &calls).await?;
         let mut existing = HashMap::new();
         for row in answers.iter().flatten() {
-            let row = Reading::new(row, "tasks");
+            let row = Reading::new(row, "task_rows");
             let id = row.task_id(0)?;
             let execution: Option<Uuid> = row.get(1)?;
             let execution = execution.map_or(id.as_root(), ExecutionId::from_uuid);
@@ -261,6 +261,6 @@ fn answer((execution, text): &Existing, input: &Payload) -> Dispatched {
 }
 
 fn ids(rows: impl Iterator<Item = tokio_postgres::Row>) -> Result<HashSet<TaskId>, Fault> {
-    rows.map(|row| Reading::new(&row, "tasks").task_id(0))
+    rows.map(|row| Reading::new(&row, "task_rows").task_id(0))
         .collect()
 }

@@ -47,7 +47,7 @@ impl FunctionSlots {
 
 /// Reads a function's limits.
 pub(crate) fn limits_of(row: &tokio_postgres::Row) -> Result<(FunctionName, Limits), Fault> {
-    let row = Reading::new(row, "functions");
+    let row = Reading::new(row, "function_limits");
     let name: &str = row.get(0)?;
     let name = FunctionName::new(name).map_err(|error| row.bad(error))?;
     let declared: Option<i32> = row.get(1)?;
@@ -102,7 +102,7 @@ impl Session<'_> {
         let locked = answers.next().unwrap_or_default();
         self.know_functions(functions.into_keys(), answers)?;
         for row in locked {
-            let row = Reading::new(&row, "functions");
+            let row = Reading::new(&row, "function_limits");
             let name: &str = row.get(0)?;
             let alone: bool = row.get(1)?;
             let is_limited = |known: &FunctionSlots| known.slots().is_some();
@@ -185,7 +185,7 @@ impl Session<'_> {
                 .await?;
             let ids: Result<Vec<_>, Fault> = rows
                 .iter()
-                .map(|row| Reading::new(row, "tasks").task_id(0))
+                .map(|row| Reading::new(row, "task_rows").task_id(0))
                 .collect();
             let ids = ids?;
             let places = self.places(ids.iter().copied()).await?;

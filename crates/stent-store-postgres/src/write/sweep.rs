@@ -56,7 +56,7 @@ impl Verb for Sweep {
 fn passed(rows: Vec<tokio_postgres::Row>) -> Result<Vec<(TaskId, Place)>, Fault> {
     rows.iter()
         .map(|row| {
-            let row = Reading::new(row, "tasks");
+            let row = Reading::new(row, "task_rows");
             Ok((row.task_id(0)?, place_of(&row)?))
         })
         .collect()
@@ -74,7 +74,7 @@ impl Session<'_> {
         let rows = self.query(Sql::LockFreeRoots, &[&wanted]).await?;
         let locked: Result<HashSet<ExecutionId>, Fault> = rows
             .iter()
-            .map(|row| Ok(Reading::new(row, "tasks").task_id(0)?.as_root()))
+            .map(|row| Ok(Reading::new(row, "task_rows").task_id(0)?.as_root()))
             .collect();
         self.locked = locked?;
         let mut wanted = Wanted::default();

@@ -70,7 +70,7 @@ impl Changes {
         match self.unreadable.get(&id) {
             None => Ok(()),
             Some(what) => Err(Fault::Row {
-                table: "tasks",
+                table: "task_rows",
                 row: id.to_string(),
                 what: what.clone(),
             }),
@@ -124,7 +124,7 @@ impl Session<'_> {
     pub(crate) fn stored_one(&self, row: &tokio_postgres::Row) -> Result<Task, Fault> {
         let number = rows::lane_of(row)?;
         let lane = self.shared.lanes.lane(number).ok_or_else(|| {
-            let reading = rows::Reading::new(row, "tasks");
+            let reading = rows::Reading::new(row, "task_rows");
             reading.bad(format!("its lane {number} does not exist"))
         })?;
         rows::task(row, &lane)
@@ -162,7 +162,7 @@ impl Session<'_> {
                 Ok(task) => self.tasks.read(task),
                 Err(error @ Fault::Row { .. }) => {
                     tracing::warn!(%error, "a task cannot be read and is left alone");
-                    let id = rows::Reading::new(row, "tasks").task_id(0)?;
+                    let id = rows::Reading::new(row, "task_rows").task_id(0)?;
                     self.tasks.unreadable.insert(id, error.to_string());
                 }
                 Err(error) => return Err(error),
@@ -236,7 +236,7 @@ impl Session<'_> {
             self.children.insert(*parent, Vec::new());
         }
         for row in &rows {
-            let row = rows::Reading::new(row, "tasks");
+            let row = rows::Reading::new(row, "task_rows");
             let (parent, child) = (row.task_id(0)?, row.task_id(1)?);
             self.children.entry(parent).or_default().push(child);
             all.push(child);

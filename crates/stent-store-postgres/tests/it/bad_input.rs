@@ -139,7 +139,7 @@ async fn a_statement_that_takes_too_long_fails_as_retryable() {
         .unwrap();
     let running = tokio::spawn(connection);
     other
-        .batch_execute("BEGIN; LOCK TABLE stent.tasks IN ACCESS EXCLUSIVE MODE")
+        .batch_execute("BEGIN; LOCK TABLE stent.task_rows IN ACCESS EXCLUSIVE MODE")
         .await
         .unwrap();
     let failed = dispatch(&store, "1").await.unwrap_err();

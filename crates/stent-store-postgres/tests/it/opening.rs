@@ -107,7 +107,7 @@ BEGIN
     PERFORM pg_sleep(0.2);
     RETURN NEW;
 END $$;
-CREATE TRIGGER witness BEFORE INSERT ON stent.tasks FOR EACH ROW EXECUTE FUNCTION public.witness()";
+CREATE TRIGGER witness BEFORE INSERT ON stent.task_rows FOR EACH ROW EXECUTE FUNCTION public.witness()";
 
 /// Whatever a database or a role has set that would weaken a promise does not hold for the store's transactions.
 #[tokio::test]

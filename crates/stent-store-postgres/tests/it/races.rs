@@ -57,7 +57,7 @@ impl World {
     }
 
     async fn hold_task(&self, id: TaskId) {
-        let lock = format!("SELECT 1 FROM stent.tasks WHERE id = '{id}' FOR UPDATE");
+        let lock = format!("SELECT 1 FROM stent.task_rows WHERE id = '{id}' FOR UPDATE");
         self.hold(&lock).await;
     }
 
@@ -409,7 +409,7 @@ async fn a_cleanup_waits_for_one_that_is_at_it_and_finds_it_done() {
 async fn a_takeover_passes_over_what_others_hold() {
     let world = World::new().await;
     let (held, free) = (world.start().await, world.start().await);
-    let run_out = "UPDATE stent.tasks SET lease_expires_at = 1";
+    let run_out = "UPDATE stent.task_rows SET lease_expires_at = 1";
     world.gate.batch_execute(run_out).await.expect("leases");
     world.hold_task(held.task.id).await;
     let claimed = tokio::time::timeout(SOON, claim(&*world.store, 10)).await;
@@ -444,7 +444,7 @@ async fn a_task_that_cannot_be_read_holds_nobody_else_up() {
     let world = World::new().await;
     let (broken, task) = (world.start().await, world.start().await);
     let spoil = format!(
-        "UPDATE stent.tasks SET lease_expires_at = 1, commits = -1 WHERE id = '{}'",
+        "UPDATE stent.task_rows SET lease_expires_at = 1, commits = -1 WHERE id = '{}'",
         broken.task.id
     );
     world.gate.batch_execute(&spoil).await.expect("a task");
