@@ -17,10 +17,13 @@ use crate::{
 };
 
 /// Every migration, in order; the first makes schema 1. A released one is never edited.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_plain_sql.sql"),
+];
 
 /// The newest schema that this version knows.
-pub(crate) const NEWEST: i32 = 1;
+pub(crate) const NEWEST: i32 = 2;
 
 const _: () = assert!(
     NEWEST as usize == MIGRATIONS.len(),
@@ -51,6 +54,16 @@ struct Present {
     applied: i32,
 }
 
+/// What an attempt to apply the next migration came to.
+enum Step {
+    /// The schema is the newest.
+    Newest,
+    /// One was applied, and others follow.
+    Applied,
+    /// Another program applies one.
+    Locked,
+}
+
 /// Brings the schema up to date, if it may.
 pub(crate) async fn migrate(
     options: &PostgresOptions,
@@ -69,10 +82,13 @@ pub(crate) async fn migrate(
         });
     }
     let all = async {
-        while !migrate_once(options, connection).await? {
-            tokio::time::sleep(LOCK_POLL).await;
+        loop {
+            match migrate_once(options, connection).await? {
+                Step::Newest => return Ok(()),
+                Step::Applied => {}
+                Step::Locked => tokio::time::sleep(LOCK_POLL).await,
+            }
         }
-        Ok(())
     };
     match tokio::time::timeout(LOCK_WAIT, all).await {
         Ok(done) => done,
@@ -83,11 +99,11 @@ pub(crate) async fn migrate(
     }
 }
 
-/// Applies the next migration if nobody else applies one now. Answers whether the schema is the newest.
+/// Applies the next migration if nobody else applies one now.
 async fn migrate_once(
     options: &PostgresOptions,
     connection: &Connection,
-) -> Result<bool, OpenError> {
+) -> Result<Step, OpenError> {
     let driver = |error| opening(options, error);
     connection.batch_execute(BEGIN).await.map_err(driver)?;
     let applied = apply_next(options, connection).await;
@@ -97,13 +113,13 @@ async fn migrate_once(
         "ROLLBACK"
     };
     let ended = connection.batch_execute(end).await.map_err(driver);
-    let is_newest = applied?;
+    let step = applied?;
     ended?;
-    Ok(is_newest)
+    Ok(step)
 }
 
 /// As [`migrate_once`], within its transaction.
-async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Result<bool, OpenError> {
+async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Result<Step, OpenError> {
     let driver = |error| opening(options, error);
     let key = [(
         &&*options.schema as &(dyn tokio_postgres::types::ToSql + Sync),
@@ -114,14 +130,14 @@ async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Resul
         .await
         .map_err(driver)?;
     if !row.try_get::<_, bool>(0).map_err(driver)? {
-        return Ok(false);
+        return Ok(Step::Locked);
     }
     let present = present(options, connection).await?;
     let Some(text) = usize::try_from(present.applied)
         .ok()
         .and_then(|next| MIGRATIONS.get(next))
     else {
-        return Ok(true);
+        return Ok(Step::Newest);
     };
     let number = present.applied.saturating_add(1);
     if !present.has_schema {
@@ -140,7 +156,11 @@ async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Resul
         .await
         .map_err(driver)?;
     tracing::info!(schema = &*options.schema, number, "migrated");
-    Ok(number == NEWEST)
+    Ok(if number == NEWEST {
+        Step::Newest
+    } else {
+        Step::Applied
+    })
 }
 
 /// Looks what is there, and refuses what is not ours, newer, other than it should be, or out of reach.

@@ -173,7 +173,7 @@ impl PostgresOptions {
         }
     }
 
-    /// The schema that holds everything; several installations in one database take one each. Default `stent`, 1 to 63 bytes.
+    /// The schema that holds everything; several installations in one database take one each. Default `stent`, 1 to 63 bytes without `$`.
     ///
     /// # Errors
     /// [`OpenError::SchemaName`].
@@ -349,6 +349,8 @@ fn check_schema(name: &str) -> Result<(), OpenError> {
         "PostgreSQL keeps 63 bytes of a name"
     } else if name.chars().any(char::is_control) {
         "it holds control characters"
+    } else if name.contains('$') {
+        "a `$` would end the text of its functions"
     } else if name.starts_with("pg_") || name == "information_schema" || name == "public" {
         "it belongs to the database; give Stent a schema of its own"
     } else {

@@ -77,6 +77,7 @@ fn a_schema_that_is_not_ours_to_take_is_refused() {
         "information_schema",
         &long,
         "a\u{7}",
+        "a$body$b",
     ] {
         let url = PostgresOptions::from_url("postgres://h/d").unwrap();
         assert!(url.schema(name).is_err(), "{name}");

@@ -5,7 +5,10 @@ use stent_test_postgres::Database;
 use super::*;
 
 const SCHEMA: &str = "CREATE SCHEMA stent;";
-const TABLES: &str = include_str!("../../migrations/0001_initial.sql");
+const TABLES: &str = concat!(
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_plain_sql.sql")
+);
 const FILL: &str = include_str!("fill.sql");
 
 fn empty() -> Database {

@@ -5,6 +5,7 @@ mod bad_input;
 mod listening;
 mod opening;
 mod pieces;
+mod plain_sql;
 mod pooler;
 mod races;
 mod roles;
