@@ -120,8 +120,11 @@ pub trait BodyContext: Send + Sync + fmt::Debug {
     /// Whether the body should stop: its lease ends, it was cancelled, its time is up, or the worker drains.
     fn should_stop(&self) -> bool;
 
-    /// Ready when the body should stop.
-    fn poll_stop(&self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Ready when the body should stop. Whoever waits is given a number the first time, and keeps it.
+    fn poll_stop(&self, waiter: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Who had this number waits no longer.
+    fn forget_stop(&self, waiter: u64);
 
     /// The size that a payload may have, in bytes.
     fn payload_limit(&self) -> usize;

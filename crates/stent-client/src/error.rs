@@ -306,7 +306,14 @@ impl Error {
             | Self::InsideBlocking { .. }
             | Self::MadeElsewhere { .. }
             | Self::AwaitedAgain { .. }
-            | Self::MisplacedOption { .. } => FailureKind::Misuse,
+            | Self::MisplacedOption { .. }
+            | Self::Name(_)
+            | Self::Duration(_)
+            | Self::Payload(_)
+            | Self::TooManyTags { .. } => FailureKind::Misuse,
+            Self::StepFailed { failure, .. } if failure.kind() == FailureKind::UnstorableResult => {
+                FailureKind::UnstorableResult
+            }
             _ => FailureKind::Error,
         }
     }

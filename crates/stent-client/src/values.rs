@@ -76,21 +76,33 @@ pub fn is_cancelled() -> bool {
 /// Ends when the body should stop, as [`is_cancelled`] says; never outside any durable function.
 #[must_use = "it does nothing until it is awaited"]
 pub fn cancelled() -> CancelledFuture {
-    CancelledFuture(())
+    CancelledFuture { waiter: None }
 }
 
 /// Made by [`cancelled`].
 #[derive(Debug)]
 #[must_use = "it does nothing until it is awaited"]
-pub struct CancelledFuture(());
+pub struct CancelledFuture {
+    waiter: Option<u64>,
+}
 
 impl Future for CancelledFuture {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match context::around() {
-            Some(context) => context.poll_stop(cx),
+            Some(context) => context.poll_stop(&mut self.get_mut().waiter, cx),
             None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for CancelledFuture {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter
+            && let Some(context) = context::around()
+        {
+            context.forget_stop(waiter);
         }
     }
 }

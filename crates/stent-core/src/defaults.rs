@@ -65,6 +65,8 @@ pub const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes that a worker sends in one commit: from there on a larger batch gains little (`cargo xtask bench`).
 pub const COMMIT_BATCH: usize = 1_000;
+/// Bytes of payloads in one commit of a worker: larger ones are sent apart, so that a transaction stays short whatever bodies return.
+pub const COMMIT_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Tasks that a worker takes with one claim: as with commits, and others wait no longer than for a transaction of some milliseconds.
 pub const CLAIM_BATCH: u32 = 1_000;
 

@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Payload, defaults};
+use crate::{Payload, StateKind, defaults};
 
 /// How a task or an operation of its history ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,19 @@ pub enum OutcomeKind {
     TimedOut,
     /// It was cancelled.
     Cancelled,
+}
+
+impl OutcomeKind {
+    /// The state of a task that ended so.
+    #[must_use]
+    pub const fn state(self) -> StateKind {
+        match self {
+            Self::Completed => StateKind::Completed,
+            Self::Failed => StateKind::Failed,
+            Self::TimedOut => StateKind::TimedOut,
+            Self::Cancelled => StateKind::Cancelled,
+        }
+    }
 }
 
 /// Why something failed. It decides whether a retry can help.

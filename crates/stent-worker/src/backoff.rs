@@ -1,6 +1,6 @@
 //! Waiting longer after each failure, with jitter, so that a fleet does not come back in step.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use crate::shared::Shared;
 
@@ -9,13 +9,13 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// The waits of one loop that asks the store again and again, however long it is away.
 #[derive(Debug)]
-pub(crate) struct Backoff<'a> {
-    shared: &'a Shared,
+pub(crate) struct Backoff<S> {
+    shared: S,
     next: Duration,
 }
 
-impl<'a> Backoff<'a> {
-    pub(crate) const fn new(shared: &'a Shared) -> Self {
+impl<S: Deref<Target = Shared>> Backoff<S> {
+    pub(crate) const fn new(shared: S) -> Self {
         Self {
             shared,
             next: FIRST,

@@ -248,7 +248,7 @@ impl WorkerBuilder {
         tokio::select! {
             biased;
             asked = requests.next() => asked?,
-            part = worker.part_ended() => return Err(WorkerError::PartEnded { part }.into()),
+            part = worker.part_ended() => tracing::error!(part, "a part of the worker ended; draining what is left of it"),
         }
         tracing::info!("asked to end; draining, once more ends at once");
         let mut drain = Box::pin(worker.drain());

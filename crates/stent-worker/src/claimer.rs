@@ -73,7 +73,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         Arc::clone(&hints),
         shared.store.hints(),
     )));
-    let mut backoff = Backoff::new(&shared);
+    let mut backoff = Backoff::new(&*shared);
     while !shared.is_draining() {
         let seen = hints.count();
         match claimer.claim().await {

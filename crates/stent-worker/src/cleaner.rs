@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs as long as the worker, if cleanup is on. It looks at once when it starts: a fleet that restarts often still cleans up.
 pub(crate) async fn run(shared: Arc<Shared>, interval: Duration) {
-    let mut backoff = Backoff::new(&shared);
+    let mut backoff = Backoff::new(&*shared);
     loop {
         let request = CleanupRequest {
             retention: shared.settings.retention_period,

@@ -38,6 +38,27 @@ pub(crate) struct Part {
 /// Writes that must not be torn apart: a child's end and what its parent did with it.
 pub(crate) type Unit = Vec<Part>;
 
+/// What goes to the store together, while it gathers.
+#[derive(Debug, Default)]
+struct Batch {
+    parts: Vec<Part>,
+    /// Bytes of payloads.
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, unit: Unit) {
+        for part in unit {
+            self.bytes = self.bytes.saturating_add(part.commit.payload_bytes());
+            self.parts.push(part);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.parts.len() >= defaults::COMMIT_BATCH || self.bytes >= defaults::COMMIT_BATCH_BYTES
+    }
+}
+
 /// Where runners put what they have to write.
 #[derive(Clone, Debug)]
 pub(crate) struct CommitQueue {
@@ -63,25 +84,25 @@ impl CommitQueue {
 /// Runs until every sender is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Unit>) {
     let mut on_their_way = FuturesUnordered::new();
-    let mut gathered: Vec<Part> = Vec::new();
+    let mut gathered = Batch::default();
     let mut open = true;
-    while open || !gathered.is_empty() || !on_their_way.is_empty() {
-        while gathered.len() < defaults::COMMIT_BATCH
+    while open || !gathered.parts.is_empty() || !on_their_way.is_empty() {
+        while !gathered.is_full()
             && let Ok(unit) = queue.try_recv()
         {
-            gathered.extend(unit);
+            gathered.add(unit);
         }
-        let full = gathered.len() >= defaults::COMMIT_BATCH;
-        let free = on_their_way.is_empty() || full && on_their_way.len() < IN_FLIGHT;
-        if free && !gathered.is_empty() {
+        let free = on_their_way.is_empty() || gathered.is_full() && on_their_way.len() < IN_FLIGHT;
+        if free && !gathered.parts.is_empty() {
             let first_sent = shared.clock.now();
-            on_their_way.push(send(&shared, std::mem::take(&mut gathered), first_sent));
+            let batch = std::mem::take(&mut gathered).parts;
+            on_their_way.push(send(&shared, batch, first_sent));
         }
         tokio::select! {
             biased;
             Some(()) = on_their_way.next() => {}
-            unit = queue.recv(), if open && gathered.len() < defaults::COMMIT_BATCH => match unit {
-                Some(unit) => gathered.extend(unit),
+            unit = queue.recv(), if open && !gathered.is_full() => match unit {
+                Some(unit) => gathered.add(unit),
                 None => open = false,
             },
             else => {}
@@ -173,4 +194,49 @@ fn drop_lost(shared: &Shared, batch: Vec<Part>) -> Vec<Part> {
         part.handle.tell(Event::LeaseLost);
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use stent_core::{ClaimMark, Fence, FencingToken, Outcome, Payload, TaskId, commit::Then};
+
+    use super::*;
+
+    fn unit(result_bytes: usize) -> Unit {
+        let task = TaskId::from_parts(stent_core::Timestamp::MIN, &[0; 10]);
+        let fence = Fence {
+            token: FencingToken(1),
+            mark: ClaimMark(1),
+        };
+        let result = Payload::from_stored("1".repeat(result_bytes));
+        vec![Part {
+            commit: TaskCommit {
+                task,
+                fence,
+                number: 1,
+                assumes: Vec::new(),
+                writes: Vec::new(),
+                then: Then::End(Outcome::Completed(result)),
+            },
+            handle: Handle::new(task, fence, Duration::ZERO, Duration::ZERO),
+        }]
+    }
+
+    fn units_until_full(result_bytes: usize) -> usize {
+        let mut batch = Batch::default();
+        (0..)
+            .take_while(|_| {
+                let goes_on = !batch.is_full();
+                batch.add(unit(result_bytes));
+                goes_on
+            })
+            .count()
+    }
+
+    #[test]
+    fn a_batch_is_full_by_number_or_by_size() {
+        assert_eq!(units_until_full(1), defaults::COMMIT_BATCH);
+        assert_eq!(units_until_full(defaults::COMMIT_BATCH_BYTES / 2), 2);
+        assert_eq!(units_until_full(defaults::COMMIT_BATCH_BYTES + 1), 1);
+    }
 }

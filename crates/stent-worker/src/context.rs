@@ -2,6 +2,7 @@
 
 use std::{
     any::TypeId,
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,6 +16,7 @@ use stent_client::context::{BodyContext, Request, StepStart, TaskInfo};
 use stent_core::{CallKey, CallPosition, Operation, Outcome, Payload, TaskId, Timestamp};
 
 use crate::{
+    live::Handle,
     replay::{Asked, Replay},
     shared::Shared,
 };
@@ -23,10 +25,18 @@ use crate::{
 pub(crate) struct TaskContext {
     info: TaskInfo,
     shared: Arc<Shared>,
+    handle: Arc<Handle>,
     replay: Mutex<Replay>,
     stop: AtomicBool,
     given_up: AtomicBool,
-    stop_wakers: Mutex<Vec<Waker>>,
+    stop_waiters: Mutex<StopWaiters>,
+}
+
+/// Who waits to be asked to stop, by numbers that they are given.
+#[derive(Debug, Default)]
+struct StopWaiters {
+    wakers: BTreeMap<u64, Waker>,
+    newest: u64,
 }
 
 impl fmt::Debug for TaskContext {
@@ -43,14 +53,20 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TaskContext {
-    pub(crate) fn new(info: TaskInfo, shared: Arc<Shared>, replay: Replay) -> Arc<Self> {
+    pub(crate) fn new(
+        info: TaskInfo,
+        shared: Arc<Shared>,
+        handle: Arc<Handle>,
+        replay: Replay,
+    ) -> Arc<Self> {
         Arc::new(Self {
             info,
+            handle,
             stop: AtomicBool::new(shared.is_draining()),
             shared,
             replay: Mutex::new(replay),
             given_up: AtomicBool::new(false),
-            stop_wakers: Mutex::new(Vec::new()),
+            stop_waiters: Mutex::default(),
         })
     }
 
@@ -58,10 +74,15 @@ impl TaskContext {
         lock(&self.replay)
     }
 
+    /// Whether its lease surely holds. After a pause it may not, and then nothing is started any more; the runner finds out when the body waits.
+    fn is_held(&self) -> bool {
+        self.shared.clock.now() < self.handle.hold_until()
+    }
+
     /// Asks the body to stop. An async body is dropped besides; a blocking one has to look.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        for waker in std::mem::take(&mut *lock(&self.stop_wakers)) {
+        for waker in std::mem::take(&mut lock(&self.stop_waiters).wakers).into_values() {
             waker.wake();
         }
     }
@@ -132,7 +153,7 @@ impl BodyContext for TaskContext {
         let mut replay = self.replay();
         if let Some(outcome) = replay.poll(position, cx.waker()) {
             Poll::Ready(StepStart::Recorded(outcome))
-        } else if replay.start_step(position, cx.waker()) {
+        } else if self.is_held() && replay.start_step(position, cx.waker()) {
             Poll::Ready(StepStart::Run)
         } else {
             Poll::Pending
@@ -174,17 +195,23 @@ impl BodyContext for TaskContext {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn poll_stop(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut wakers = lock(&self.stop_wakers);
-        if !wakers.iter().any(|known| known.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
-        }
-        drop(wakers);
+    fn poll_stop(&self, waiter: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiters = lock(&self.stop_waiters);
+        let number = *waiter.get_or_insert_with(|| {
+            waiters.newest = waiters.newest.saturating_add(1);
+            waiters.newest
+        });
+        waiters.wakers.insert(number, cx.waker().clone());
+        drop(waiters);
         if self.should_stop() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
+    }
+
+    fn forget_stop(&self, waiter: u64) {
+        lock(&self.stop_waiters).wakers.remove(&waiter);
     }
 
     fn payload_limit(&self) -> usize {

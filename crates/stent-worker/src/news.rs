@@ -48,7 +48,7 @@ fn take(set: &Mutex<BTreeSet<TaskId>>) -> Vec<TaskId> {
 
 /// Runs as long as the worker.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut backoff = Backoff::new(&shared);
+    let mut backoff = Backoff::new(&*shared);
     loop {
         let (wanted, doubted) = (take(&shared.news.wanted), take(&shared.news.doubted));
         if wanted.is_empty() && doubted.is_empty() {

@@ -52,7 +52,7 @@ pub(crate) fn start(shared: Arc<Shared>, stop: watch::Receiver<()>) -> std::io::
 async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
     let renew_after = shared.settings.lease.renew_after();
     let tick = (renew_after / 2).min(REPORT);
-    let mut backoff = Backoff::new(&shared);
+    let mut backoff = Backoff::new(&*shared);
     let mut span = tick;
     let mut reported_at = shared.clock.now();
     loop {

@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::{
     clock::{Entropy, HolderClock, StoreTime},
     committer::CommitQueue,
+    context::lock,
     live::Live,
     news::News,
     registry::Registry,
@@ -60,6 +61,10 @@ pub(crate) struct Shared {
     pub(crate) permits: Arc<Semaphore>,
     /// Runners that have not had their first permit yet.
     pub(crate) queued: AtomicUsize,
+    /// Children that commits on their way ask to have started here.
+    promised: AtomicUsize,
+    /// Held while room is looked at and promised.
+    promising: Mutex<()>,
     /// Runners that wait for something that happens outside their body.
     pub(crate) parked: AtomicUsize,
     /// Bodies started since the worker started.
@@ -100,6 +105,8 @@ impl Shared {
             news: News::default(),
             permits: Arc::new(Semaphore::new(permits)),
             queued: AtomicUsize::new(0),
+            promised: AtomicUsize::new(0),
+            promising: Mutex::new(()),
             parked: AtomicUsize::new(0),
             started: AtomicU64::new(0),
             suspect_runs: AtomicBool::new(false),
@@ -148,7 +155,8 @@ impl Shared {
 
     /// How many more tasks can be taken now: those that start at once, and those that are claimed ahead.
     pub(crate) fn room(&self) -> Room {
-        let queued = self.queued.load(Ordering::Acquire);
+        let promised = self.promised.load(Ordering::Acquire);
+        let queued = self.queued.load(Ordering::Acquire).saturating_add(promised);
         let now = self.permits.available_permits().saturating_sub(queued);
         let ahead = usize::try_from(self.prefetch.load(Ordering::Acquire))
             .unwrap_or(usize::MAX)
@@ -157,6 +165,19 @@ impl Shared {
             now: u32::try_from(now).unwrap_or(u32::MAX),
             ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Gives out room: `take` is told how much there is, and answers how much of it is taken until the promise is dropped. Of many who ask at
+    /// once each sees what is left by the others.
+    pub(crate) fn promise<T>(
+        self: &Arc<Self>,
+        take: impl FnOnce(Room) -> (T, usize),
+    ) -> (T, Promise) {
+        let _alone = lock(&self.promising);
+        let (answer, count) = take(self.room());
+        self.promised.fetch_add(count, Ordering::AcqRel);
+        let shared = Arc::clone(self);
+        (answer, Promise { shared, count })
     }
 
     /// A body ended or waits: if that makes room, the claimer looks for more.
@@ -183,6 +204,21 @@ impl Shared {
             capacity: self.settings.concurrency,
             leased: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
             draining: self.is_draining(),
+        }
+    }
+}
+
+/// Room that is kept for children until they are here, or are known not to come.
+pub(crate) struct Promise {
+    shared: Arc<Shared>,
+    count: usize,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.shared.promised.fetch_sub(self.count, Ordering::AcqRel);
+            self.shared.more_room();
         }
     }
 }

@@ -15,6 +15,7 @@ use stent_core::{
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use crate::{
@@ -239,27 +240,29 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError::Abandoned`] when bodies did not stop although they were told to; their tasks go on elsewhere when their leases end.
-    /// [`WorkerError::PartEnded`] when the worker had stopped by itself.
+    /// [`WorkerError::PartEnded`] when a part of the worker had stopped by itself; what could be given back was.
     pub async fn drain(mut self) -> stent_client::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let broken = *shared.broken.borrow();
-        if let Some(part) = broken {
-            return Err(WorkerError::PartEnded { part }.into());
-        }
         shared.draining.store(true, Ordering::Release);
         shared.claimer.notify_one();
-        if let Some(claimer) = self.claimer.take() {
-            // It ends by itself now; how it did is told by `broken`.
-            drop(claimer.await);
-        }
         tell_all(&shared, || Event::Look);
-        if !until_idle(&shared, shared.settings.drain_grace).await {
-            tell_all(&shared, || Event::Stop);
-            until_idle(&shared, STOP_GRACE).await;
+        let grace = after(shared.settings.drain_grace);
+        if let Some(mut claimer) = self.claimer.take() {
+            // It ends by itself now; how it did is told by `broken`. One whose store does not answer is not waited for: what it is still given
+            // is left to its lease.
+            if tokio::time::timeout_at(grace, &mut claimer).await.is_err() {
+                claimer.abort();
+            }
         }
-        match shared.live.len() {
-            0 => Ok(()),
-            tasks => Err(WorkerError::Abandoned { tasks }.into()),
+        if !until_idle(&shared, grace).await {
+            tell_all(&shared, || Event::Stop);
+            until_idle(&shared, after(STOP_GRACE)).await;
+        }
+        let (tasks, broken) = (shared.live.len(), *shared.broken.borrow());
+        match (tasks, broken) {
+            (_, Some(part)) => Err(WorkerError::PartEnded { part }.into()),
+            (0, None) => Ok(()),
+            (tasks, None) => Err(WorkerError::Abandoned { tasks }.into()),
         }
     }
 }
@@ -270,9 +273,14 @@ fn tell_all(shared: &Shared, event: impl Fn() -> Event) {
     }
 }
 
-/// Waits until no task is leased any more; false when that takes too long.
-async fn until_idle(shared: &Shared, span: Duration) -> bool {
-    let timer = tokio::time::sleep(span);
+/// The instant a span from now; one that no clock reaches is a year away.
+fn after(span: Duration) -> Instant {
+    Instant::now() + span.min(Duration::from_secs(365 * 86_400))
+}
+
+/// Waits until no task is leased any more; false when that is not so by an instant.
+async fn until_idle(shared: &Shared, at: Instant) -> bool {
+    let timer = tokio::time::sleep_until(at);
     tokio::pin!(timer);
     while shared.live.len() > 0 {
         tokio::select! {

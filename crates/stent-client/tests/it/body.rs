@@ -30,6 +30,7 @@ struct Script {
     steps_held: bool,
     random: u8,
     stop: bool,
+    stop_waiters: usize,
     polls: usize,
 }
 
@@ -83,6 +84,11 @@ impl Scripted {
 
     pub(crate) fn stop(&self) {
         self.script().stop = true;
+    }
+
+    /// How many wait to be asked to stop.
+    pub(crate) fn stop_waiters(&self) -> usize {
+        self.script().stop_waiters
     }
 
     /// What was begun: position, and what.
@@ -245,12 +251,20 @@ impl BodyContext for Scripted {
         self.script().stop
     }
 
-    fn poll_stop(&self, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_stop(&self, waiter: &mut Option<u64>, _cx: &mut Context<'_>) -> Poll<()> {
+        if waiter.is_none() {
+            *waiter = Some(1);
+            self.script().stop_waiters += 1;
+        }
         if self.script().stop {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
+    }
+
+    fn forget_stop(&self, _waiter: u64) {
+        self.script().stop_waiters -= 1;
     }
 
     fn payload_limit(&self) -> usize {

@@ -375,3 +375,17 @@ fn a_body_can_ask_whether_it_should_stop_also_in_a_step() {
         assert!(inside.unwrap());
     });
 }
+
+#[test]
+fn who_waits_to_be_stopped_and_gives_up_is_forgotten() {
+    let context = Scripted::new();
+    context.finish(async {
+        for _ in 0..3 {
+            let mut waits = Box::pin(cancelled());
+            assert!(waits.as_mut().now_or_never().is_none());
+            assert!(waits.as_mut().now_or_never().is_none());
+            assert_eq!(context.stop_waiters(), 1);
+        }
+        assert_eq!(context.stop_waiters(), 0);
+    });
+}

@@ -125,6 +125,32 @@ pub struct ChildRequest {
     pub start: Option<LeaseTerms>,
 }
 
+impl TaskCommit {
+    /// The bytes of the payloads that it holds.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let of_outcome = |outcome: &Outcome| match outcome {
+            Outcome::Completed(payload) => payload.as_str().len(),
+            Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Cancelled => 0,
+        };
+        let of_write = |write: &HistoryWrite| match write {
+            HistoryWrite::Begin {
+                child: Some(child), ..
+            } => child.task.input.as_str().len(),
+            HistoryWrite::Record { outcome, .. } | HistoryWrite::Resolve { outcome, .. } => {
+                of_outcome(outcome)
+            }
+            HistoryWrite::Begin { child: None, .. } | HistoryWrite::Abandon { .. } => 0,
+        };
+        let end = match &self.then {
+            Then::End(outcome) => of_outcome(outcome),
+            Then::Continue | Then::Suspend { .. } | Then::Release | Then::Fail { .. } => 0,
+        };
+        let writes = self.writes.iter().map(of_write);
+        writes.fold(end, usize::saturating_add)
+    }
+}
+
 /// What becomes of a task after a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Then {

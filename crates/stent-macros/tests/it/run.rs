@@ -55,9 +55,11 @@ impl BodyContext for Worker {
     fn should_stop(&self) -> bool {
         false
     }
-    fn poll_stop(&self, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_stop(&self, _waiter: &mut Option<u64>, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
+
+    fn forget_stop(&self, _waiter: u64) {}
     fn payload_limit(&self) -> usize {
         100
     }

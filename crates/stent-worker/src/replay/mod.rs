@@ -48,6 +48,8 @@ pub(crate) struct Replay {
     unplaced: Vec<CallPosition>,
     /// What the body has asked for or recorded since the last commit.
     asks: Vec<HistoryWrite>,
+    /// Whether outcomes are among these.
+    asks_hold_outcomes: bool,
     /// Outcomes that were placed here and are not committed.
     assumed: Vec<Assumed>,
     /// `now` or random values were taken that are not committed.
@@ -74,6 +76,7 @@ impl Replay {
             placed: BTreeMap::new(),
             unplaced: Vec::new(),
             asks: Vec::new(),
+            asks_hold_outcomes: false,
             assumed: Vec::new(),
             values_uncommitted: false,
             awaiting_place: BTreeSet::new(),
@@ -90,8 +93,8 @@ impl Replay {
 
     fn load(&mut self, entry: HistoryEntry) {
         let head = entry.head;
-        if let Some(key) = head.key {
-            self.keys.insert(key, head.position);
+        if let Some(key) = &head.key {
+            self.keys.insert(key.clone(), head.position);
         }
         if head.position.0 >= FIRST_KEYED {
             self.next_keyed = self.next_keyed.max(head.position.next());
@@ -105,6 +108,7 @@ impl Replay {
             Slot {
                 progress: progress(&head.operation, head.wake_at),
                 operation: head.operation,
+                key: head.key,
                 after: head.after,
                 begun: false,
                 abandoned: false,
@@ -179,6 +183,7 @@ impl Replay {
             Slot {
                 progress: progress(&operation, None),
                 operation: operation.clone(),
+                key: key.clone(),
                 after: self.delivered,
                 begun: true,
                 abandoned: false,
@@ -197,7 +202,7 @@ impl Replay {
             // A step is recorded with its outcome.
             Asked::Step { .. } => return position,
         };
-        self.asks.push(HistoryWrite::Begin {
+        self.ask(HistoryWrite::Begin {
             position,
             key,
             operation,
@@ -242,6 +247,7 @@ impl Replay {
             Slot {
                 progress: Progress::Nothing,
                 operation: operation.clone(),
+                key: None,
                 after: self.delivered,
                 begun: true,
                 abandoned: false,
@@ -251,7 +257,7 @@ impl Replay {
                 waker: None,
             },
         );
-        self.asks.push(HistoryWrite::Record {
+        self.ask(HistoryWrite::Record {
             position,
             key: None,
             operation,
@@ -305,7 +311,7 @@ impl Replay {
 
     /// Whether a step waits only for what the body was given to be committed.
     pub(crate) fn wants_to_settle(&self) -> bool {
-        self.tally.steps_waiting > 0 && !self.is_settled()
+        !self.tally.steps_waiting.is_empty() && !self.is_settled()
     }
 
     /// Whether everything that the body was given is committed.
@@ -313,12 +319,16 @@ impl Replay {
         self.assumed.is_empty()
             && !self.settling
             && !self.values_uncommitted
-            && self.asks.iter().all(|write| {
-                matches!(
-                    write,
-                    HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. }
-                )
-            })
+            && !self.asks_hold_outcomes
+    }
+
+    /// Writes something with the next commit.
+    fn ask(&mut self, write: HistoryWrite) {
+        self.asks_hold_outcomes |= match write {
+            HistoryWrite::Record { .. } | HistoryWrite::Resolve { .. } => true,
+            HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. } => false,
+        };
+        self.asks.push(write);
     }
 
     /// Hands in how an operation ended here: a step that was run, a wait whose time came.
@@ -360,7 +370,7 @@ impl Replay {
             }
         });
         if tell == Some(true) {
-            self.asks.push(HistoryWrite::Abandon { position, seen });
+            self.ask(HistoryWrite::Abandon { position, seen });
         }
     }
 
@@ -406,13 +416,9 @@ impl Replay {
 
     /// Lets steps that waited look again.
     fn wake_steps(&mut self) {
-        if self.tally.steps_waiting == 0 {
-            return;
-        }
-        for slot in self.slots.values_mut() {
-            if slot.progress == Progress::StepWaiting
-                && let Some(waker) = slot.waker.take()
-            {
+        for position in &self.tally.steps_waiting {
+            let slot = self.slots.get_mut(position);
+            if let Some(waker) = slot.and_then(|slot| slot.waker.take()) {
                 waker.wake();
             }
         }
@@ -523,21 +529,16 @@ impl Replay {
                     place,
                 }
             } else {
-                let key = self
-                    .keys
-                    .iter()
-                    .find(|(_, at)| **at == position)
-                    .map(|(key, _)| key.clone());
                 HistoryWrite::Record {
                     position,
-                    key,
+                    key: slot.key.clone(),
                     operation: slot.operation.clone(),
                     after: slot.after,
                     outcome,
                     place,
                 }
             };
-            self.asks.push(write);
+            self.ask(write);
         }
     }
 
@@ -582,6 +583,7 @@ impl Replay {
         mut start: impl FnMut(&NewTask) -> Option<LeaseTerms>,
     ) -> Writes {
         let mut writes = std::mem::take(&mut self.asks);
+        self.asks_hold_outcomes = false;
         let mut starting = BTreeMap::new();
         for write in &mut writes {
             if let HistoryWrite::Begin {
@@ -684,7 +686,7 @@ impl Replay {
                 .first()
                 .map(|(at, _)| *at)
                 .filter(|_| self.tally.untimed == 0),
-            steps: self.tally.steps_running > 0 || self.tally.steps_waiting > 0,
+            steps: self.tally.steps_running > 0 || !self.tally.steps_waiting.is_empty(),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use stent_core::{
-    CallPosition, Failure, FailureKind, NewTask, Operation, Ordinal, Outcome, Payload, TaskId,
-    Timestamp,
+    CallKey, CallPosition, Failure, FailureKind, NewTask, Operation, Ordinal, Outcome, Payload,
+    TaskId, Timestamp,
     commit::{Assumed, HistoryWrite},
 };
 
@@ -15,6 +15,8 @@ use stent_core::{
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) operation: Operation,
+    /// What it was given for a name, apart from its place in the program.
+    pub(super) key: Option<CallKey>,
     /// The newest outcome that the body had when it asked for it.
     pub(super) after: Ordinal,
     /// The body has asked for it.
@@ -66,7 +68,8 @@ pub(super) struct Tally {
     pub(super) timed: BTreeSet<(Timestamp, CallPosition)>,
     /// Awaited waits that end by time alone.
     pub(super) sleeps: usize,
-    pub(super) steps_waiting: usize,
+    /// Awaited steps that have not begun.
+    pub(super) steps_waiting: BTreeSet<CallPosition>,
     pub(super) steps_running: usize,
 }
 
@@ -103,7 +106,11 @@ impl Tally {
                 None
             }
             Progress::StepWaiting => {
-                bump(&mut self.steps_waiting, awaited);
+                if awaited && add {
+                    self.steps_waiting.insert(position);
+                } else {
+                    self.steps_waiting.remove(&position);
+                }
                 None
             }
             Progress::StepRunning => {
@@ -123,7 +130,7 @@ impl Tally {
 }
 
 /// What is to be committed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Writes {
     pub(crate) writes: Vec<HistoryWrite>,
     pub(crate) assumes: Vec<Assumed>,

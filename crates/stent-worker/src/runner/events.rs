@@ -55,7 +55,7 @@ impl Runner {
                     return Flow::Exit;
                 }
             }
-            Event::Stop if self.body.is_some() => self.decide(Then::Release),
+            Event::Stop if self.body.is_some() || self.stale => self.decide(Then::Release),
             Event::Look if self.queued && self.shared.is_draining() => self.decide(Then::Release),
             // A body that asks whether it should stop has the grace period to do so.
             Event::Look if self.shared.is_draining() => self.context.stop(),
@@ -147,8 +147,11 @@ impl Runner {
         sent: Duration,
     ) -> Flow {
         if !applied.still_held {
-            if applied.ended.is_some() {
+            if let Some(state) = applied.ended {
                 self.shared.stats.ended();
+                // A cancel that came first was recorded in its place.
+                self.outcome
+                    .take_if(|outcome| outcome.kind().state() != state);
                 self.tell_parent(delivered);
             }
             return Flow::Exit;

@@ -13,6 +13,7 @@ mod write;
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
@@ -37,7 +38,7 @@ use crate::{
     context::{BodyWaker, TaskContext},
     live::{Event, Handle},
     replay::Replay,
-    shared::Shared,
+    shared::{Promise, Shared},
 };
 
 /// Polls of one body in a row before others, and what came in for it, get their turn.
@@ -48,6 +49,8 @@ struct InFlight {
     number: u32,
     assumes: Vec<Assumed>,
     starting: BTreeMap<TaskId, (CallPosition, Payload)>,
+    /// Keeps room for these.
+    _promise: Option<Promise>,
     /// It gives the lease up, or ends the task: the body is not polled meanwhile.
     leaving: bool,
 }
@@ -88,6 +91,8 @@ pub(crate) struct Runner {
     outcome: Option<Outcome>,
     /// The body saw something that was not recorded so: it is begun anew.
     stale: bool,
+    /// Between tries to read its history anew.
+    rereads: Backoff<Arc<Shared>>,
     last_moved: Duration,
     /// Not suspended before this instant.
     suspend_from: Duration,
@@ -127,7 +132,7 @@ impl Runner {
         claimed: ClaimedTask,
     ) -> Self {
         let task = claimed.task;
-        let context = new_context(&shared, &task, claimed.history);
+        let context = new_context(&shared, &handle, &task, claimed.history);
         Self {
             handle,
             definition,
@@ -146,6 +151,7 @@ impl Runner {
             verdict: None,
             outcome: None,
             stale: false,
+            rereads: Backoff::new(Arc::clone(&shared)),
             last_moved: shared.clock.now(),
             suspend_from: Duration::ZERO,
             attempt_ends: None,
@@ -175,7 +181,7 @@ impl Runner {
         if self.queued && self.shared.is_draining() && self.verdict.is_none() {
             self.decide(Then::Release);
         }
-        if self.stale && self.in_flight.is_none() && !self.reload().await {
+        if self.stale && self.in_flight.is_none() && self.reload().await == Flow::Exit {
             return Flow::Exit;
         }
         if self.may_poll() {
@@ -394,32 +400,51 @@ impl Runner {
         Flow::Go
     }
 
-    /// Begins the body anew on what is recorded.
-    async fn reload(&mut self) -> bool {
-        self.drop_body();
-        let mut backoff = Backoff::new(&self.shared);
+    /// Begins the body anew on what is recorded, unless something has been decided about the task meanwhile. What the body that was ahead of the
+    /// record had to write is forgotten.
+    async fn reload(&mut self) -> Flow {
+        if self.body.is_some() {
+            self.drop_body();
+            self.context = new_context(&self.shared, &self.handle, &self.task, Vec::new());
+        }
+        if self.verdict.is_some() {
+            self.stale = false;
+            return Flow::Go;
+        }
+        if self.shared.clock.now() >= self.handle.hold_until() {
+            self.shared.stats.lease_lost();
+            return Flow::Exit;
+        }
         let request = HistoryRequest {
             task: self.task.id,
             after: stent_core::Ordinal::NONE,
             whole: true,
         };
-        while self.shared.clock.now() < self.handle.hold_until() {
-            match self.shared.store.history(vec![request]).await {
-                Ok(mut histories) => {
-                    let entries = histories.pop().map(|h| h.entries).unwrap_or_default();
-                    self.context = new_context(&self.shared, &self.task, entries);
-                    self.stale = false;
-                    self.start_body();
-                    return true;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, task = %self.task.id, "cannot read a task's history; trying again");
-                    self.shared.stats.store_failed();
-                }
+        match self.shared.store.history(vec![request]).await {
+            Ok(mut histories) => {
+                let entries = histories.pop().map(|it| it.entries).unwrap_or_default();
+                self.context = new_context(&self.shared, &self.handle, &self.task, entries);
+                self.stale = false;
+                self.start_body();
+                Flow::Go
             }
-            backoff.wait().await;
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, task = %self.task.id, "cannot read a task's history; trying again");
+                self.shared.stats.store_failed();
+                let handle = Arc::clone(&self.handle);
+                tokio::select! {
+                    biased;
+                    () = poll_fn(|cx| if handle.has_event(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }) => {}
+                    () = self.rereads.wait() => {}
+                }
+                Flow::Go
+            }
+            Err(error) => {
+                tracing::error!(%error, task = %self.task.id, "cannot read a task's history; its lease is left to run out");
+                self.shared.stats.store_failed();
+                Flow::Exit
+            }
         }
-        false
     }
 
     /// Tells who has to know: children's ends are sent on, the parent hears that its child has left.
@@ -464,7 +489,12 @@ impl Drop for Runner {
     }
 }
 
-fn new_context(shared: &Arc<Shared>, task: &Task, history: Vec<HistoryEntry>) -> Arc<TaskContext> {
+fn new_context(
+    shared: &Arc<Shared>,
+    handle: &Arc<Handle>,
+    task: &Task,
+    history: Vec<HistoryEntry>,
+) -> Arc<TaskContext> {
     let info = TaskInfo::new(
         task.id,
         task.execution,
@@ -472,7 +502,7 @@ fn new_context(shared: &Arc<Shared>, task: &Task, history: Vec<HistoryEntry>) ->
         task.attempt(),
     );
     let replay = Replay::new(task.function.clone(), history);
-    TaskContext::new(info, Arc::clone(shared), replay)
+    TaskContext::new(info, Arc::clone(shared), Arc::clone(handle), replay)
 }
 
 /// Runs a blocking body off the async threads. It has to ask whether it should stop; when nobody waits for it any more, it is reported.

@@ -1,15 +1,20 @@
 //! What a runner sends to the store: what the body asked for, how the task ended, that it waits.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use stent_core::{
-    CallPosition, Outcome, Payload, TaskId,
-    commit::{Assumed, HistoryWrite, TaskCommit, Then},
+    NewTask, Outcome,
+    commit::{HistoryWrite, TaskCommit, Then},
     lease::LeaseTerms,
 };
 
 use super::{InFlight, Runner};
-use crate::{committer::Part, live::ChildEnded, replay::Writes};
+use crate::{
+    committer::Part,
+    live::ChildEnded,
+    replay::Writes,
+    shared::{Promise, Shared},
+};
 
 impl Runner {
     /// Sends what there is to write, if nothing is on its way.
@@ -21,32 +26,21 @@ impl Runner {
             return self.send_verdict(then).await;
         }
         if self.to_announce {
-            return self
-                .send(Vec::new(), Vec::new(), BTreeMap::new(), Then::Continue)
-                .await;
+            return self.send(Writes::default(), None, Then::Continue).await;
         }
         if self.is_idle() {
             let seen = self.context.replay().delivered();
             // Nothing is begun here any more: its runner would be gone when the answer comes.
             let writes = self.context.replay().take_writes(|_| None);
-            let then = Then::Suspend { seen };
-            return self
-                .send(writes.writes, writes.assumes, BTreeMap::new(), then)
-                .await;
+            return self.send(writes, None, Then::Suspend { seen }).await;
         }
         let wanted = {
             let replay = self.context.replay();
             replay.has_urgent_writes() || replay.wants_to_settle()
         };
         if wanted {
-            let writes = self.take_writes();
-            self.send(
-                writes.writes,
-                writes.assumes,
-                writes.starting,
-                Then::Continue,
-            )
-            .await;
+            let (writes, promise) = self.take_writes();
+            self.send(writes, Some(promise), Then::Continue).await;
         } else {
             self.send_outbox().await;
         }
@@ -61,7 +55,7 @@ impl Runner {
 
     /// Ends the task, or gives it back. What completes goes by way of the parent, if that waits here for it.
     async fn send_verdict(&mut self, then: Then) {
-        let mut writes = self.take_writes();
+        let mut writes = self.context.replay().take_writes(|_| None);
         if matches!(then, Then::End(Outcome::Cancelled | Outcome::TimedOut(_))) {
             writes.writes.clear();
             writes.assumes.clear();
@@ -77,7 +71,7 @@ impl Runner {
             self.outcome = Some(outcome.clone());
         }
         let completed = matches!(then, Then::End(Outcome::Completed(_)));
-        let part = self.part(writes.writes, writes.assumes, BTreeMap::new(), then);
+        let part = self.part(writes, None, then);
         let mut parts = std::mem::take(&mut self.outbox);
         parts.push(part);
         let permit = self.permit.take();
@@ -107,31 +101,25 @@ impl Runner {
         self.shared.more_room();
     }
 
-    async fn send(
-        &mut self,
-        writes: Vec<HistoryWrite>,
-        assumes: Vec<Assumed>,
-        starting: BTreeMap<TaskId, (CallPosition, Payload)>,
-        then: Then,
-    ) {
-        let part = self.part(writes, assumes, starting, then);
+    async fn send(&mut self, writes: Writes, promise: Option<Promise>, then: Then) {
+        let part = self.part(writes, promise, then);
         let mut unit = std::mem::take(&mut self.outbox);
         unit.push(part);
         self.shared.commits.submit(unit).await;
     }
 
-    fn part(
-        &mut self,
-        writes: Vec<HistoryWrite>,
-        assumes: Vec<Assumed>,
-        starting: BTreeMap<TaskId, (CallPosition, Payload)>,
-        then: Then,
-    ) -> Part {
+    fn part(&mut self, writes: Writes, promise: Option<Promise>, then: Then) -> Part {
+        let Writes {
+            writes,
+            assumes,
+            starting,
+        } = writes;
         let number = self.commits.saturating_add(1);
         self.in_flight = Some(InFlight {
             number,
             assumes: assumes.clone(),
             starting,
+            _promise: promise,
             leaving: !matches!(then, Then::Continue),
         });
         Part {
@@ -148,34 +136,47 @@ impl Runner {
     }
 
     /// What is to be committed. Children are started here as far as there is room; none of a limited function ahead of its turn.
-    fn take_writes(&mut self) -> Writes {
+    fn take_writes(&mut self) -> (Writes, Promise) {
         let shared = Arc::clone(&self.shared);
-        let room = shared.room();
         // The caller's own permit is free as soon as it waits.
-        let mut now = room.now.saturating_add(u32::from(self.permit.is_some()));
-        let mut ahead = room.ahead;
-        let draining = shared.is_draining();
-        self.context.replay().take_writes(|task| {
-            let definition = shared.registry.get(&task.function)?;
-            let queues = &shared.settings.queues;
-            let serves = queues
-                .as_ref()
-                .is_none_or(|queues| queues.contains(&task.queue));
-            if draining || !serves {
-                return None;
-            }
-            if now > 0 {
-                now = now.saturating_sub(1);
-            } else if ahead > 0 && definition.limit.is_none() {
-                ahead = ahead.saturating_sub(1);
-            } else {
-                return None;
-            }
-            Some(LeaseTerms {
-                holder: shared.settings.name.clone(),
-                mark: shared.new_mark(),
-                duration: shared.settings.lease,
-            })
+        let own = u32::from(self.permit.is_some());
+        let mut replay = self.context.replay();
+        shared.promise(|room| {
+            let now = room.now.saturating_add(own);
+            let writes = replay.take_writes(leases(&shared, now, room.ahead));
+            let count = writes.starting.len();
+            (writes, count)
+        })
+    }
+}
+
+/// Leases for children that are started here, as long as there is room.
+fn leases(
+    shared: &Shared,
+    mut now: u32,
+    mut ahead: u32,
+) -> impl FnMut(&NewTask) -> Option<LeaseTerms> {
+    let draining = shared.is_draining();
+    move |task| {
+        let definition = shared.registry.get(&task.function)?;
+        let queues = &shared.settings.queues;
+        let serves = queues
+            .as_ref()
+            .is_none_or(|queues| queues.contains(&task.queue));
+        if draining || !serves {
+            return None;
+        }
+        if now > 0 {
+            now = now.saturating_sub(1);
+        } else if ahead > 0 && definition.limit.is_none() {
+            ahead = ahead.saturating_sub(1);
+        } else {
+            return None;
+        }
+        Some(LeaseTerms {
+            holder: shared.settings.name.clone(),
+            mark: shared.new_mark(),
+            duration: shared.settings.lease,
         })
     }
 }

@@ -38,6 +38,9 @@ pub(crate) struct CutStore {
     claims: AtomicU32,
     /// Every commit is refused as out of order.
     disordered: AtomicBool,
+    /// The next commit is refused as built upon another past, and from then on no history can be read.
+    contradicts: AtomicBool,
+    hides_histories: AtomicBool,
     /// The answer of a commit that starts children is lost, and the store is down from then on.
     loses_start: AtomicBool,
     renew_connects: bool,
@@ -64,6 +67,8 @@ impl CutStore {
             claim_takes: Duration::ZERO,
             claims: AtomicU32::new(0),
             disordered: AtomicBool::new(false),
+            contradicts: AtomicBool::new(false),
+            hides_histories: AtomicBool::new(false),
             loses_start: AtomicBool::new(false),
             renew_connects: false,
             renews: AtomicBool::new(true),
@@ -108,6 +113,12 @@ impl CutStore {
     /// Refuses every commit from now on, as after a loss of the newest transactions.
     pub(crate) fn disorder(&self) {
         self.disordered.store(true, Ordering::SeqCst);
+    }
+
+    /// Refuses the next commit as built upon another past, and shows nobody what that is.
+    pub(crate) fn contradict_and_hide_histories(&self) {
+        self.contradicts.store(true, Ordering::SeqCst);
+        self.hides_histories.store(true, Ordering::SeqCst);
     }
 
     /// Loses the answer of the next commit that starts children, and is down then.
@@ -176,8 +187,7 @@ fn starts_children(request: &CommitRequest) -> bool {
     })
 }
 
-fn out_of_order(request: &CommitRequest) -> CommitAnswer {
-    let refused = |number| CommitRefused::OutOfOrder { number, applied: 0 };
+fn all_refused(request: &CommitRequest, refused: impl Fn(u32) -> CommitRefused) -> CommitAnswer {
     let results = request.commits.iter().map(|commit| CommitResult {
         task: commit.task,
         number: commit.number,
@@ -223,7 +233,11 @@ impl Store for CutStore {
         tokio::time::sleep(self.commit_takes).await;
         self.committing.fetch_sub(1, Ordering::SeqCst);
         if self.disordered.load(Ordering::SeqCst) {
-            return Ok(out_of_order(&request));
+            let refused = |number| CommitRefused::OutOfOrder { number, applied: 0 };
+            return Ok(all_refused(&request, refused));
+        }
+        if self.contradicts.swap(false, Ordering::SeqCst) {
+            return Ok(all_refused(&request, |_| CommitRefused::Stale));
         }
         if starts_children(&request) && self.loses_start.swap(false, Ordering::SeqCst) {
             self.store.commit(request).await?;
@@ -279,6 +293,9 @@ impl Store for CutStore {
         self.store.clean_up(request).await
     }
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
+        if self.hides_histories.load(Ordering::SeqCst) {
+            return Err(gone());
+        }
         self.check()?;
         self.store.history(requests).await
     }

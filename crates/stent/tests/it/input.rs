@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use stent::{prelude::*, store::StateKind};
+use stent::{
+    prelude::*,
+    store::{ExecutionQuery, StateKind},
+};
 use tracing::{Event, Metadata, Subscriber, field, span};
 
 use crate::support::{World, eventually};
@@ -60,12 +63,12 @@ async fn answers() -> stent::Result<u32> {
     Ok(2)
 }
 
-#[durable(retry(max_attempts = 1))]
+#[durable]
 async fn returns_bytes(bytes: usize) -> stent::Result<String> {
     Ok("x".repeat(bytes))
 }
 
-#[durable(retry(max_attempts = 1))]
+#[durable]
 async fn records_bytes(bytes: usize) -> stent::Result<usize> {
     let step = stent::step("large", || async {
         Ok::<_, std::io::Error>("x".repeat(bytes))
@@ -78,7 +81,7 @@ async fn takes(text: String) -> stent::Result<usize> {
     Ok(text.len())
 }
 
-#[durable(retry(max_attempts = 1))]
+#[durable]
 async fn passes_bytes(bytes: usize) -> stent::Result<usize> {
     takes("x".repeat(bytes)).await
 }
@@ -137,7 +140,7 @@ async fn a_recorded_step_that_is_not_what_the_code_expects_is_an_error_that_says
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_larger_than_the_workers_limit_is_refused_with_its_size() {
+async fn what_is_larger_than_the_workers_limit_is_refused_with_its_size_and_not_tried_again() {
     let world = World::new();
     let functions = functions![returns_bytes, records_bytes, passes_bytes, takes];
     let worker = world.worker("w").register(functions).payload_limit(100);
@@ -153,6 +156,11 @@ async fn what_is_larger_than_the_workers_limit_is_refused_with_its_size() {
     ] {
         let error = whole(&too_large.unwrap_err());
         assert!(error.contains("101 bytes; at most 100"), "{error}");
+    }
+    let failed = world.stent.dead_letters(ExecutionQuery::default()).await;
+    for execution in failed.unwrap().executions {
+        let task = execution.root.task;
+        assert_eq!(task.attempt(), 1, "of `{}`", task.function);
     }
     assert_eq!(world.stent.run(returns_bytes(98)).await.unwrap().len(), 98);
     assert_eq!(world.stent.run(records_bytes(98)).await.unwrap(), 98);

@@ -9,6 +9,7 @@ mod faults;
 mod input;
 mod replay;
 mod requirement;
+mod room;
 mod stopping;
 mod stores;
 mod support;

@@ -1,0 +1,117 @@
+//! What a worker takes on, starts and lets go of when its store is slow, its process was paused, or many ask at once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use stent::{prelude::*, store::StateKind, worker::HolderClock};
+
+use crate::{
+    cut::{Cut, CutStore},
+    faults::{Log, SECOND, works},
+    support::{VirtualClock, World, eventually},
+};
+
+#[durable]
+async fn calls_eight() -> stent::Result<usize> {
+    let children = works.map([1_000 * SECOND; 8]);
+    Ok(children.await?.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn parents_that_ask_at_once_start_no_more_children_than_there_is_room_for() {
+    let world = World::new();
+    let worker = world
+        .worker("w")
+        .concurrency(8)
+        .register(functions![calls_eight, works])
+        .state(Arc::new(Log::default()));
+    let parents = (0..4).map(|_| calls_eight());
+    let _parents = world.stent.dispatch_all(parents).await.unwrap();
+    let worker = worker.start().await.unwrap();
+    world.pass(SECOND).await;
+    assert_eq!(worker.leased(), 4 + 8);
+}
+
+/// The holder's clock, which jumps when the process was paused.
+#[derive(Debug)]
+struct JumpingClock {
+    clock: Arc<VirtualClock>,
+    paused_secs: AtomicU64,
+    runs: AtomicU32,
+}
+
+impl HolderClock for JumpingClock {
+    fn now(&self) -> Duration {
+        let paused = Duration::from_secs(self.paused_secs.load(Ordering::SeqCst));
+        HolderClock::now(&*self.clock).saturating_add(paused)
+    }
+}
+
+#[durable]
+async fn is_paused_before_its_step(#[state] clock: Arc<JumpingClock>) -> stent::Result<u32> {
+    clock.runs.fetch_add(1, Ordering::SeqCst);
+    clock.paused_secs.store(3_600, Ordering::SeqCst);
+    let effect = || async { Ok::<_, std::io::Error>(clock.runs.load(Ordering::SeqCst)) };
+    stent::step("effect", effect).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_step_begins_after_a_pause_longer_than_the_lease() {
+    let world = World::new();
+    let clock = Arc::new(JumpingClock {
+        clock: Arc::clone(&world.clock),
+        paused_secs: AtomicU64::new(0),
+        runs: AtomicU32::new(0),
+    });
+    let worker = world
+        .worker("w")
+        .clock(Arc::clone(&clock) as _)
+        .register(functions![is_paused_before_its_step])
+        .state(Arc::clone(&clock));
+    let _worker = worker.start().await.unwrap();
+    let run_with_effect = world.stent.run(is_paused_before_its_step()).await;
+    assert_eq!(run_with_effect.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_no_claim_longer_than_its_grace_period() {
+    let world = World::new();
+    let store = CutStore::slow_to_claim(Arc::clone(&world.store), 3_600 * SECOND);
+    let worker = Stent::new(Arc::clone(&store) as _)
+        .worker()
+        .drain_grace(10 * SECOND)
+        .register(functions![calls_eight]);
+    let worker = worker.start().await.unwrap();
+    eventually("it claims", async || store.claims() == 1).await;
+    worker.drain().await.unwrap();
+    assert!(world.elapsed() < 11 * SECOND, "{:?}", world.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_history_cannot_be_read_is_given_back_by_a_drain() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let log = Arc::new(Log::default());
+    let worker = Stent::new(Arc::clone(&store) as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .drain_grace(10 * SECOND)
+        .register(functions![calls_eight, works])
+        .state(Arc::clone(&log));
+    let worker = worker.start().await.unwrap();
+    store.contradict_and_hide_histories();
+    let execution = world.stent.dispatch(calls_eight()).await.unwrap();
+    eventually("it writes", async || store.commits() == 1).await;
+    world.pass(SECOND).await;
+    let before = world.elapsed();
+    worker.drain().await.unwrap();
+    let took = world.elapsed().saturating_sub(before);
+    assert!(took < 16 * SECOND, "{took:?}");
+    assert_eq!(execution.state().await.unwrap(), StateKind::Pending);
+}
