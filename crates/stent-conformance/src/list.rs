@@ -295,6 +295,7 @@ macro_rules! __for_each_case {
                 a_retried_call_is_not_given_the_outcome_of_the_child_that_it_replaced
                 calls_that_still_run_go_on_over_a_retry
                 a_wait_for_a_signal_lasts_over_a_retry
+                a_wait_that_was_given_up_is_begun_anew_by_a_further_attempt
                 a_delay_without_bound_is_kept_within_time
             }
             signal {
@@ -313,6 +314,7 @@ macro_rules! __for_each_case {
                 a_wait_that_ended_by_time_receives_nothing
                 a_signal_and_a_timeout_are_one_outcome
                 an_abandoned_wait_receives_nothing
+                a_wait_that_is_given_up_as_it_begins_receives_nothing
                 a_signal_that_was_given_but_not_seen_goes_back_to_its_place
                 a_signal_that_was_seen_does_not_come_again
                 a_signal_that_goes_back_is_given_to_who_waits_for_it

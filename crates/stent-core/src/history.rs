@@ -174,6 +174,12 @@ impl EntryHead {
     pub const fn is_waiting(&self) -> bool {
         self.resolved.is_none() && !self.abandoned
     }
+
+    /// Whether the body no longer waits for it, and it has no outcome.
+    #[must_use]
+    pub const fn was_given_up(&self) -> bool {
+        self.resolved.is_none() && self.abandoned
+    }
 }
 
 /// Records one more outcome for a task: the next ordinal is its place, and a suspended task is woken.
@@ -212,7 +218,8 @@ pub struct Kept {
 }
 
 /// Splits a history for a further attempt: what completed stays, with all that the code handled before it went on; the failed outcomes at
-/// the end, in delivery order, that no completed outcome follows, go, with everything that was asked for after them.
+/// the end, in delivery order, that no completed outcome follows, go, with everything that was asked for after them. Waits that the body gave up
+/// go too, for it may have been one of these outcomes that made it: a further attempt that asks for them begins them anew.
 #[must_use]
 pub fn keep_for_retry(entries: &[EntryHead]) -> Kept {
     let deliveries = entries
@@ -224,6 +231,7 @@ pub fn keep_for_retry(entries: &[EntryHead]) -> Kept {
         .unwrap_or(Ordinal::NONE);
     let goes = |entry: &&EntryHead| {
         entry.after > deliveries
+            || entry.was_given_up()
             || entry
                 .resolved
                 .and_then(|resolved| resolved.ordinal)

@@ -8,8 +8,8 @@ use stent_core::{
 use crate::{
     world::World,
     writes::{
-        asked_after, attempt_failed, call, failed, failure, random, seconds, sleep, step, task,
-        value, wait_for, waits,
+        abandon, asked_after, attempt_failed, call, failed, failure, random, seconds, sleep, step,
+        task, value, wait_for, waits,
     },
 };
 
@@ -247,6 +247,28 @@ pub(crate) async fn a_wait_for_a_signal_lasts_over_a_retry(world: World) {
         .write(&mut again, vec![sleep(2, seconds(1))], waits(1))
         .await;
     assert!(!applied.still_held);
+}
+
+pub(crate) async fn a_wait_that_was_given_up_is_begun_anew_by_a_further_attempt(world: World) {
+    let mut claimed = world.start(task("f")).await;
+    let writes = vec![
+        wait_for(1, "x", None),
+        sleep(2, seconds(60)),
+        step(3, "failed", Outcome::Failed(failure("it broke"))),
+    ];
+    world.write(&mut claimed, writes, Then::Continue).await;
+    let gives_up = vec![abandon(1, 1), abandon(2, 1)];
+    world.write(&mut claimed, gives_up, attempt_failed(2)).await;
+    world.advance(1);
+    let mut again = world.claim_one("f").await;
+    assert!(again.history.is_empty(), "{:?}", again.history);
+    let applied = world
+        .write(&mut again, vec![wait_for(1, "x", None)], waits(0))
+        .await;
+    assert!(!applied.still_held);
+    world.signal(again.task.execution, "x", "7").await;
+    let woken = world.claim_one("f").await;
+    assert_eq!(woken.history[0].outcome, Some(value("7")));
 }
 
 pub(crate) async fn a_delay_without_bound_is_kept_within_time(world: World) {

@@ -230,6 +230,30 @@ pub(crate) async fn an_abandoned_wait_receives_nothing(world: World) {
     assert_eq!(world.entry(claimed.id(), 2).await.outcome, Some(value("1")));
 }
 
+pub(crate) async fn a_wait_that_is_given_up_as_it_begins_receives_nothing(world: World) {
+    let mut claimed = world.start(task("f")).await;
+    let (id, execution) = (claimed.id(), claimed.task.execution);
+    world.signal(execution, "kept", "1").await;
+    let writes = vec![
+        wait_for(1, "kept", None),
+        abandon(1, 0),
+        wait_for(2, "later", None),
+        abandon(2, 0),
+    ];
+    world.write(&mut claimed, writes, Then::Continue).await;
+    world.signal(execution, "later", "2").await;
+    for position in [1, 2] {
+        let entry = world.entry(id, position).await;
+        assert!(entry.head.abandoned && entry.head.resolved.is_none());
+    }
+    let writes = vec![wait_for(3, "kept", None), wait_for(4, "later", None)];
+    world.write(&mut claimed, writes, Then::Continue).await;
+    for (position, text) in [(3, "1"), (4, "2")] {
+        let entry = world.entry(id, position).await;
+        assert_eq!(entry.outcome, Some(value(text)));
+    }
+}
+
 pub(crate) async fn a_signal_that_was_given_but_not_seen_goes_back_to_its_place(world: World) {
     let mut claimed = world.start(task("f")).await;
     let id = claimed.task.execution;

@@ -373,7 +373,7 @@ pub fn plan<V: CommitView>(
             }
         }
     }
-    let mut writer = Writer::new(task);
+    let mut writer = Writer::new(task, &commit.writes);
     for write in commit.writes {
         if let Err(refused) = writer.write(write, view, now)? {
             return Ok(Err(refused));

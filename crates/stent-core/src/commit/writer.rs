@@ -30,6 +30,8 @@ pub(super) struct Writer {
     taken_signals: BTreeMap<SignalName, u32>,
     /// Positions that this commit filled.
     filled: BTreeSet<CallPosition>,
+    /// Positions that this commit gives up.
+    given_up: BTreeSet<CallPosition>,
     /// Whether there were any before it.
     has_history: bool,
 }
@@ -43,8 +45,15 @@ struct Begun {
 }
 
 impl Writer {
-    pub(super) fn new(task: Task) -> Self {
+    pub(super) fn new(task: Task, writes: &[HistoryWrite]) -> Self {
+        let given_up = writes.iter().filter_map(|write| match write {
+            HistoryWrite::Abandon { position, .. } => Some(*position),
+            HistoryWrite::Begin { .. }
+            | HistoryWrite::Record { .. }
+            | HistoryWrite::Resolve { .. } => None,
+        });
         Self {
+            given_up: given_up.collect(),
             has_history: task.operations > 0,
             task,
             changes: Vec::new(),
@@ -223,7 +232,7 @@ impl Writer {
                 after: begun.after,
                 child,
                 wake_at,
-                abandoned: false,
+                abandoned: resolved.is_none() && self.given_up.contains(&begun.position),
                 signal: None,
                 resolved,
             },
@@ -290,6 +299,8 @@ impl Writer {
         let position = begun.position;
         let wake_at = begun.operation.wake_at(now);
         let signal = match &begun.operation {
+            // What the body gave up before it was recorded leaves the signal to the next that asks.
+            Operation::Signal { .. } if self.given_up.contains(&position) => None,
             Operation::Signal { name, .. } => {
                 let taken = self.taken_signals.entry(name.clone()).or_default();
                 let signal = view.unreceived_signal(self.task.execution, name, *taken)?;
@@ -435,7 +446,13 @@ impl Writer {
                 } => {
                     resolve_in(&mut entries, *position, true, *ordinal);
                 }
-                Change::AddChild { .. } | Change::Abandon { .. } | Change::RemoveEntry(_) => {}
+                Change::Abandon { position, .. } => {
+                    let mut entries = entries.iter_mut();
+                    if let Some(entry) = entries.find(|entry| entry.position == *position) {
+                        entry.abandoned = true;
+                    }
+                }
+                Change::AddChild { .. } | Change::RemoveEntry(_) => {}
             }
         }
         Ok(entries)

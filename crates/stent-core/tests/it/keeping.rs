@@ -12,6 +12,7 @@ use stent_core::{
 enum Next {
     Begin { kind: u8 },
     Resolve { which: usize, completed: bool },
+    GiveUp { which: usize },
     OnTheSpot,
 }
 
@@ -20,6 +21,7 @@ fn next() -> impl Strategy<Value = Next> {
         3 => (0..4u8).prop_map(|kind| Next::Begin { kind }),
         4 => (any::<usize>(), any::<bool>())
             .prop_map(|(which, completed)| Next::Resolve { which, completed }),
+        1 => any::<usize>().prop_map(|which| Next::GiveUp { which }),
         1 => Just(Next::OnTheSpot),
     ]
 }
@@ -37,6 +39,16 @@ fn history() -> impl Strategy<Value = Vec<EntryHead>> {
                     let mut entry = entry(position, Operation::Now, newest);
                     entry.resolved = resolved(true, None);
                     entries.push(entry);
+                }
+                Next::GiveUp { which } => {
+                    let mut waits: Vec<_> = entries
+                        .iter_mut()
+                        .filter(|entry| entry.is_waiting() && may_be_given_up(&entry.operation))
+                        .collect();
+                    if !waits.is_empty() {
+                        let which = which % waits.len();
+                        waits[which].abandoned = true;
+                    }
                 }
                 Next::Resolve { which, completed } => {
                     let mut waiting: Vec<_> = entries
@@ -91,6 +103,13 @@ fn entry(position: CallPosition, operation: Operation, after: Ordinal) -> EntryH
     }
 }
 
+fn may_be_given_up(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Signal { .. } | Operation::Sleep { .. } | Operation::SleepUntil { .. }
+    )
+}
+
 fn ordinal(entry: &EntryHead) -> Option<Ordinal> {
     entry.resolved?.ordinal
 }
@@ -111,9 +130,11 @@ fn naive(entries: &[EntryHead]) -> (Ordinal, Vec<EntryHead>) {
     let newest = delivered.last().and_then(|last| ordinal(last));
     let newest = newest.unwrap_or(Ordinal::NONE);
     let is_forgotten = |one: Ordinal| one > newest;
-    let removed = entries
-        .iter()
-        .filter(|entry| is_forgotten(entry.after) || ordinal(entry).is_some_and(is_forgotten));
+    let removed = entries.iter().filter(|entry| {
+        is_forgotten(entry.after)
+            || ordinal(entry).is_some_and(is_forgotten)
+            || entry.abandoned && entry.resolved.is_none()
+    });
     (newest, removed.cloned().collect())
 }
 

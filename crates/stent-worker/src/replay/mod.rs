@@ -554,9 +554,7 @@ impl Replay {
     /// The body does nothing any more, and the next outcome belongs to an operation that it never asked for: then it never will.
     pub(crate) fn rests(&mut self) {
         let next = self.placed.get(&self.delivered.next()).copied();
-        let waits = self.waits();
         if let Some(position) = next
-            && (waits.any || self.placed.len() > 1)
             && let Some(slot) = self.slots.get(&position)
             && !slot.begun
         {

@@ -12,8 +12,8 @@ use super::Runner;
 use crate::replay::Waits;
 
 /// How long a body may rest with an outcome that it never asked for, before its code counts as changed. Something that is not durable, and
-/// that it waits for first, must have come by then.
-const REST_MAX: Duration = Duration::from_secs(60);
+/// that it waits for first, must have come by then: an hour is longer than anything that a body should await outside of a step.
+const REST_MAX: Duration = Duration::from_secs(3_600);
 
 /// How long a suspect waits in memory. No other suspect is claimed here meanwhile, and what it waits for may be one: its own children were lost
 /// with the same workers.

@@ -1,6 +1,12 @@
 //! Waiting: durable sleeps, signals, children, and what it costs.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use stent::{prelude::*, store::StateKind};
 
@@ -194,4 +200,44 @@ async fn a_signal_to_what_has_ended_is_refused() {
     handle.result().await.unwrap();
     let error = handle.signal("never", &1).await.unwrap_err().to_string();
     assert!(error.contains("completed"), "{error}");
+}
+
+/// Its wait is given up with the failure of the first attempt's step.
+#[durable(retry(max_attempts = 2, initial_delay = "1s", jitter = 0))]
+async fn waits_beside_a_step(#[state] tries: Arc<AtomicU32>) -> stent::Result<u32> {
+    let told = stent::signal("go");
+    let step = stent::step("fails once", || async {
+        if tries.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Err(std::io::Error::other("the first attempt"));
+        }
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        Ok(0)
+    });
+    let first = tokio::select! { biased; told = told => told, step = step => step };
+    match first {
+        Ok(told) => Ok(told),
+        Err(_) => {
+            stent::step("fails too", || async {
+                Err(std::io::Error::other("no help"))
+            })
+            .await
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_a_failed_attempt_gave_up_is_begun_anew_by_the_next() {
+    let world = World::new();
+    let tries = Arc::new(AtomicU32::new(0));
+    let worker = world.worker("worker").state(Arc::clone(&tries));
+    let worker = worker.register(functions![waits_beside_a_step]);
+    let _worker = worker.start().await.unwrap();
+    let execution = world.stent.dispatch(waits_beside_a_step()).await.unwrap();
+    eventually("it is tried again", async || {
+        tries.load(Ordering::SeqCst) == 2
+    })
+    .await;
+    execution.signal("go", &7).await.unwrap();
+    let result = tokio::time::timeout(Duration::from_secs(60), execution.result()).await;
+    assert_eq!(result.expect("the signal is received").unwrap(), 7);
 }
