@@ -8,6 +8,7 @@ use stent::store::{
     WorkerName,
     claim::Demand,
     commit::{TaskCommit, Then},
+    defaults,
     lease::{LeaseDuration, LeaseTerms},
 };
 
@@ -135,6 +136,7 @@ fn claim(function: &FunctionName, rotation: u32) -> Result<ClaimRequest> {
             accept_suspect: true,
         },
         crash_limit: NonZeroU32::MIN,
+        look_ahead: defaults::POLL_INTERVAL,
     })
 }
 

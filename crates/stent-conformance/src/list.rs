@@ -55,6 +55,10 @@ macro_rules! __for_each_case {
                 queues_of_one_priority_share_a_claim
                 claims_of_one_task_take_each_function_in_turn
                 a_claim_says_when_the_next_task_is_due
+                a_claim_says_when_the_next_lease_runs_out
+                a_claim_says_when_the_next_deadline_passes
+                a_claim_looks_ahead_no_further_than_it_is_asked_to
+                what_has_passed_is_no_reason_to_look_again
                 what_is_not_due_is_never_claimed
                 many_sleepers_hide_no_due_task
                 a_task_that_woke_keeps_its_place_among_the_others

@@ -3,6 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use stent_core::{
@@ -79,6 +80,7 @@ pub async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, St
             accept_suspect: true,
         },
         crash_limit: NonZeroU32::MIN,
+        look_ahead: Duration::ZERO,
     };
     Ok(store.claim(request).await?.tasks)
 }

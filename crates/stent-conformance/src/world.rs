@@ -103,6 +103,7 @@ pub(crate) fn claim_request(functions: &[&str], limit: u32) -> ClaimRequest {
             accept_suspect: true,
         },
         crash_limit: CrashLimit::new(2).expect("not zero"),
+        look_ahead: Duration::from_secs(3_600),
     }
 }
 

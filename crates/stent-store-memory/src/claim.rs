@@ -26,6 +26,7 @@ impl Transaction<'_> {
             tasks: Vec::new(),
             stolen,
             next_due: None,
+            next_sweep: self.next_sweep(request),
         };
         if request.demand.limit == 0 {
             return answer;
@@ -106,10 +107,26 @@ impl Transaction<'_> {
 
     /// When the next task of a lane becomes due that is not due yet.
     fn next_due(&self, lane: &Lane) -> Option<Timestamp> {
+        self.first_later(self.tables.index.due.get(lane)?)
+    }
+
+    /// When the next lease runs out or the next deadline passes that has not yet.
+    fn next_sweep(&self, request: &ClaimRequest) -> Option<Timestamp> {
+        let last = self.now.saturating_add(request.look_ahead);
+        let index = &self.tables.index;
+        let instants = [&index.leased, &index.deadlines].map(|places| self.first_later(places));
+        instants
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|at| *at <= last)
+    }
+
+    /// The first instant after now.
+    fn first_later(&self, places: &BTreeSet<Place>) -> Option<Timestamp> {
         let nil = TaskId::from_uuid(Default::default());
-        let later = (self.now, u64::MAX, nil);
-        let places = self.tables.index.due.get(lane)?;
-        let mut later = places.range((Bound::Excluded(later), Bound::Unbounded));
+        let now = (self.now, u64::MAX, nil);
+        let mut later = places.range((Bound::Excluded(now), Bound::Unbounded));
         later.next().map(|(at, ..)| *at)
     }
 

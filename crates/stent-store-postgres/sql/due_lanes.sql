@@ -1,5 +1,7 @@
--- What a claim looks at first: the time, whether a lease or a deadline passed, and of each lane that is served the first instant at which
--- something is due, and the first one after now. Indexes: `tasks_leased`, `tasks_deadline`, the key of `lanes`, `tasks_due`.
+-- What a claim looks at first: the time, whether a lease or a deadline passed, when the next one passes, and of each lane that is served the
+-- first instant at which something is due, and the first one after now. Each instant is one probe of its index: `tasks_leased`,
+-- `tasks_deadline`, `tasks_due`; lanes come through the key of `lanes`. What passes next is looked for no further ahead than $4: an index keeps
+-- the leases of tasks that have ended until vacuum, and most of those would have run out later.
 WITH clock AS MATERIALIZED (SELECT coalesce($3::bigint, stent.now_us()) AS now)
 SELECT clock.now,
        EXISTS (
@@ -13,6 +15,25 @@ SELECT clock.now,
            WHERE deadline_at IS NOT NULL AND lease_expires_at IS NULL AND ended_at IS NULL
              AND deadline_at <= (SELECT now FROM clock)
        ) AS deadlines_passed,
+       least(
+           (
+               SELECT lease_expires_at
+               FROM stent.task_rows AS tasks
+               WHERE lease_expires_at IS NOT NULL AND lease_expires_at > (SELECT now FROM clock)
+                 AND lease_expires_at <= (SELECT now FROM clock) + $4::bigint
+               ORDER BY lease_expires_at
+               LIMIT 1
+           ),
+           (
+               SELECT deadline_at
+               FROM stent.task_rows AS tasks
+               WHERE deadline_at IS NOT NULL AND lease_expires_at IS NULL AND ended_at IS NULL
+                 AND deadline_at > (SELECT now FROM clock)
+                 AND deadline_at <= (SELECT now FROM clock) + $4::bigint
+               ORDER BY deadline_at
+               LIMIT 1
+           )
+       ) AS passes_next_at,
        waiting.lane, waiting.queue, waiting.function, waiting.priority, waiting.first_at, waiting.later_at
 FROM clock
 LEFT JOIN LATERAL (

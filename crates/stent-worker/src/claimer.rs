@@ -27,6 +27,11 @@ use crate::{
 
 /// The moment for which tasks are claimed ahead: some round trips to the store.
 const AHEAD: Duration = Duration::from_millis(50);
+/// The most poll intervals from one claim to the next.
+const LONGEST_REST: f64 = 1.1;
+/// At most this long after a lease or a deadline passed a worker looks, at a random moment: enough that a fleet doesn't come as one, little
+/// beside a lease. It is also the least from one such look to the next.
+const SWEEP_SPREAD: Duration = Duration::from_millis(100);
 
 /// What the claimer knows between two claims.
 struct Claimer {
@@ -41,6 +46,7 @@ struct Claimer {
     /// The last claim took a suspect, and so nothing else.
     took_suspect: bool,
     next_due: Option<Timestamp>,
+    next_sweep: Option<Timestamp>,
     started: u64,
     measured_at: Duration,
 }
@@ -63,6 +69,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         without_suspects: false,
         took_suspect: false,
         next_due: None,
+        next_sweep: None,
         started: 0,
         measured_at: shared.clock.now(),
         shared: Arc::clone(&shared),
@@ -142,11 +149,13 @@ impl Claimer {
                 accept_suspect: !self.without_suspects,
             },
             crash_limit: shared.settings.crash_limit,
+            look_ahead: shared.settings.poll_interval.mul_f64(LONGEST_REST),
         };
         let sent = shared.clock.now();
         let answer = shared.store.claim(request).await?;
         shared.heard(answer.now);
         self.next_due = answer.next_due;
+        self.next_sweep = answer.next_sweep;
         self.took_suspect = answer
             .tasks
             .iter()
@@ -194,9 +203,12 @@ impl Claimer {
         let poll = shared.settings.poll_interval;
         // Spread over the fleet, so that idle workers don't come all at once.
         let jitter = f64::from(shared.random_u32()) / f64::from(u32::MAX);
-        let mut span = poll.mul_f64(0.9 + 0.2 * jitter);
+        let mut span = poll.mul_f64(LONGEST_REST - 0.2 * jitter);
         if let Some(due) = self.next_due {
             span = span.min(due.since(shared.store_now()).max(Duration::from_millis(1)));
+        }
+        if let Some(passes) = self.next_sweep {
+            span = span.min(until_sweep(passes.since(shared.store_now()), poll, jitter));
         }
         let timer = tokio::time::sleep(span);
         tokio::pin!(timer);
@@ -216,6 +228,13 @@ impl Claimer {
             }
         }
     }
+}
+
+/// How long to wait for a lease or a deadline that passes after a span. All of a fleet know of it and one of them is enough, so each comes at a
+/// random moment within the spread, and leases that run out one after another cost no look each.
+fn until_sweep(span: Duration, poll: Duration, jitter: f64) -> Duration {
+    let spread = SWEEP_SPREAD.min(poll / 10);
+    span.max(spread).saturating_add(spread.mul_f64(jitter))
 }
 
 /// How many hints there were that a claim may follow.

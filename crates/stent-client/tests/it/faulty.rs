@@ -84,6 +84,7 @@ impl Faulty {
                 accept_suspect: false,
             },
             crash_limit: CrashLimit::MIN,
+            look_ahead: Duration::ZERO,
         };
         let claimed = self.inner.claim(request).await.unwrap().tasks;
         let commits = claimed

@@ -181,12 +181,90 @@ pub(crate) async fn a_claim_says_when_the_next_task_is_due(world: World) {
     let answer = world.claim_with(claim_request(&["f"], 1)).await;
     assert!(answer.tasks.is_empty());
     assert_eq!(answer.now, world.now());
-    // A store may not know it, but it may not say a wrong one.
-    if let Some(next_due) = answer.next_due {
-        assert_eq!(next_due, world.after(20));
-    }
+    assert_eq!(answer.next_due, Some(world.after(20)));
     let foreign = world.claim_with(claim_request(&["g"], 1)).await;
     assert_eq!(foreign.next_due, None, "tasks of others are none of its");
+    world.advance(20);
+    let answer = world.claim_with(claim_request(&["f"], 1)).await;
+    assert_eq!(answer.tasks.len(), 1);
+    assert_eq!(answer.next_due, Some(world.after(30)));
+}
+
+pub(crate) async fn a_claim_says_when_the_next_lease_runs_out(world: World) {
+    world.dispatch(task("f")).await;
+    let own = world.claim_with(claim_request(&["f"], 1)).await;
+    assert_eq!(own.next_sweep, None, "its own leases are its to renew");
+    let first = world.after(60);
+    world.advance(10);
+    world.start(task("f")).await;
+    for request in [
+        claim_request(&["f"], 1),
+        claim_request(&["g"], 1),
+        claim_request(&[], 0),
+    ] {
+        let answer = world.claim_with(request).await;
+        assert_eq!(answer.next_sweep, Some(first), "whoever looks takes over");
+    }
+    world.advance(50);
+    let answer = world.claim_with(claim_request(&["f"], 1)).await;
+    assert_eq!((answer.stolen.len(), answer.tasks.len()), (1, 1));
+    assert_eq!(answer.next_sweep, Some(world.after(10)), "the other lease");
+}
+
+pub(crate) async fn a_claim_says_when_the_next_deadline_passes(world: World) {
+    let due_by = |span| NewTask {
+        deadline: Some(When::After(seconds(span))),
+        ..task("nobody-has-it")
+    };
+    world.dispatch(due_by(30)).await;
+    world.dispatch(due_by(20)).await;
+    let deadline = world.after(20);
+    world.start(task("f")).await;
+    let answer = world.claim_with(claim_request(&["f"], 1)).await;
+    assert_eq!(
+        answer.next_sweep,
+        Some(deadline),
+        "it comes before the lease"
+    );
+    world.advance(20);
+    let answer = world.claim_with(claim_request(&["f"], 1)).await;
+    assert_eq!(answer.next_sweep, Some(world.after(10)));
+}
+
+pub(crate) async fn a_claim_looks_ahead_no_further_than_it_is_asked_to(world: World) {
+    world.start(task("f")).await;
+    for (ahead, expected) in [(59, None), (60, Some(world.after(60)))] {
+        let request = ClaimRequest {
+            look_ahead: seconds(ahead),
+            ..claim_request(&["f"], 1)
+        };
+        assert_eq!(world.claim_with(request).await.next_sweep, expected);
+    }
+    let request = ClaimRequest {
+        look_ahead: std::time::Duration::MAX,
+        ..claim_request(&["f"], 1)
+    };
+    let answer = world.claim_with(request).await;
+    assert_eq!(answer.next_sweep, Some(world.after(60)));
+}
+
+pub(crate) async fn what_has_passed_is_no_reason_to_look_again(world: World) {
+    world.set_limit("full", Some(1)).await;
+    let mut holder = world.start(task("full")).await;
+    world.dispatch(task("full")).await;
+    world.start(task("foreign")).await;
+    world.advance(59);
+    world.renew(&holder).await;
+    world.advance(1);
+    // A lease ran out whose task another has to run, and work is due that a limit holds back.
+    for _ in 0..2 {
+        let answer = world.claim_with(claim_request(&["full"], 1)).await;
+        assert!(answer.tasks.is_empty());
+        assert_eq!(answer.next_due, None);
+        assert_eq!(answer.next_sweep, Some(world.after(59)));
+    }
+    world.complete(&mut holder).await;
+    assert_eq!(world.claim(&["full"], 1).await.len(), 1);
 }
 
 pub(crate) async fn what_is_not_due_is_never_claimed(world: World) {

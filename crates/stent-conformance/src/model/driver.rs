@@ -207,13 +207,10 @@ impl Driver {
                 accept_suspect: claim.accept_suspect,
             },
             crash_limit: CrashLimit::new(claim.crash_limit).ok_or("a crash limit of 0")?,
+            look_ahead: Duration::from_secs(claim.seconds),
         };
         let theirs = answer(self.theirs.claim(request.clone()).await)?;
-        let mut specified = answer(self.specified.claim(request).await)?;
-        // A store may not know it.
-        if theirs.next_due.is_none() {
-            specified.next_due = None;
-        }
+        let specified = answer(self.specified.claim(request).await)?;
         same(&theirs, &specified)?;
         for claimed in specified.tasks {
             self.hold(claimed.task);

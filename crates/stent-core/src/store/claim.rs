@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::{
     FunctionName, HistoryEntry, Lane, Payload, QueueName, Task, TaskId, Timestamp, WorkerName,
     claim::Demand,
@@ -17,6 +19,9 @@ pub struct ClaimRequest {
     pub demand: Demand,
     /// After how many crashes as a suspect a task becomes a dead letter.
     pub crash_limit: CrashLimit,
+    /// How far ahead [`ClaimAnswer::next_sweep`] looks: after that the worker claims again anyhow. What is bounded is cheap for a store: few of
+    /// the leases that a database keeps traces of end so soon.
+    pub look_ahead: Duration,
 }
 
 impl ClaimRequest {
@@ -38,8 +43,16 @@ pub struct ClaimAnswer {
     pub tasks: Vec<ClaimedTask>,
     /// Tasks that were taken from a holder whose lease had run out. They are in the queue again, or ended.
     pub stolen: Vec<StolenTask>,
-    /// When the next task that this worker serves becomes due, if that is known and later than now.
+    /// When the next task becomes due that this worker serves, later than `now`: time alone brings it work then. `None` when none waits for its
+    /// time, or when the claim was for no tasks.
     pub next_due: Option<Timestamp>,
+    /// When the next lease runs out, or the next deadline of a task that nobody runs passes, later than `now`: a claim then has more to look
+    /// after. All tasks count, whoever serves them, as they were before this claim leased any. `None` when there is neither within
+    /// [`ClaimRequest::look_ahead`].
+    ///
+    /// What has passed already is in neither instant, whether or not this worker could do anything about it. So whoever looks again at these
+    /// instants looks once for each, and does not spin over a lease that ran out and leads to nothing here.
+    pub next_sweep: Option<Timestamp>,
 }
 
 /// A task with what is needed to run it.

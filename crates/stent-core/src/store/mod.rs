@@ -90,9 +90,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Before, it takes over tasks whose lease ran out ([`crate::lease::ran_out`]), then ends those whose deadline passed
     /// ([`crate::cancel::deadline_passed`]): at most [`crate::defaults::SWEEP_BATCH`] of each, those that passed first first, among equals the one that
     /// was made first. A request for no tasks does only that. In a lane the task that is due longest comes first, among equals the one made first.
+    /// The answer says when time alone changes what a claim finds: [`ClaimAnswer::next_due`], [`ClaimAnswer::next_sweep`].
     /// Concurrent claims never return one task twice, and never exceed a limit together.
     /// (proven by `lease::one_claim_looks_after_a_bounded_number_of_leases`, `deadline::one_claim_looks_after_a_bounded_number_of_deadlines`,
     /// `claim::the_oldest_of_a_lane_comes_first`, `claim::of_equal_age_the_first_made_comes_first`,
+    /// `claim::a_claim_says_when_the_next_task_is_due`, `claim::a_claim_says_when_the_next_lease_runs_out`,
+    /// `claim::a_claim_says_when_the_next_deadline_passes`, `claim::what_has_passed_is_no_reason_to_look_again`,
+    /// `claim::a_claim_looks_ahead_no_further_than_it_is_asked_to`,
     /// `race::racing_claims_never_return_one_task_twice`, `race::racing_claims_never_exceed_a_limit`)
     ///
     /// # Errors

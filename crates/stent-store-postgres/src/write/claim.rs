@@ -57,6 +57,8 @@ struct Waiting {
 struct Look {
     now: Timestamp,
     is_passed: bool,
+    /// When the next lease or deadline passes.
+    next_sweep: Option<Timestamp>,
     waiting: Vec<Waiting>,
 }
 
@@ -89,6 +91,7 @@ impl Verb for Claim {
             tasks: Vec::new(),
             stolen: Vec::new(),
             next_due: None,
+            next_sweep: look.next_sweep,
         };
         if request.demand.limit == 0 {
             return Ok(Claimed::Done(answer, Vec::new()));
@@ -137,7 +140,12 @@ impl Session<'_> {
             Call::new(Sql::DueLanes)
                 .with(functions.clone())
                 .with(queues)
-                .with(self.shared.injected_now()),
+                .with(self.shared.injected_now())
+                .with(
+                    Timestamp::MIN
+                        .saturating_add(request.look_ahead)
+                        .as_micros(),
+                ),
             Call::new(Sql::ReadLimits).with(functions.clone()),
             Call::new(Sql::CountSlots).with(functions),
         ];
@@ -147,6 +155,7 @@ impl Session<'_> {
         let mut look = Look {
             now: Timestamp::MIN,
             is_passed: false,
+            next_sweep: None,
             waiting: Vec::new(),
         };
         for row in &rows {
@@ -154,7 +163,8 @@ impl Session<'_> {
             look.now = row.time(0)?;
             let (leases, deadlines): (bool, bool) = (row.get(1)?, row.get(2)?);
             look.is_passed = leases || deadlines;
-            let number: Option<i32> = row.get(3)?;
+            look.next_sweep = row.maybe_time(3)?;
+            let number: Option<i32> = row.get(4)?;
             if let Some(number) = number {
                 look.waiting.push(self.waiting(&row, number)?);
             }
@@ -163,19 +173,19 @@ impl Session<'_> {
     }
 
     fn waiting(&self, row: &Reading<'_>, number: i32) -> Result<Waiting, Fault> {
-        let (queue, function): (&str, &str) = (row.get(4)?, row.get(5)?);
+        let (queue, function): (&str, &str) = (row.get(5)?, row.get(6)?);
         let lane = Lane {
             queue: QueueName::new(queue).map_err(|error| row.bad(error))?,
             function: FunctionName::new(function).map_err(|error| row.bad(error))?,
-            priority: Priority(row.get(6)?),
+            priority: Priority(row.get(7)?),
             class: rows::lane_class(number),
         };
         let names = (lane.queue.clone(), lane.function.clone(), lane.priority);
         self.shared.lanes.add(rows::lane_row(number), names);
         Ok(Waiting {
             offer: LaneOffer { key: number, lane },
-            first_at: row.time(7)?,
-            later_at: row.maybe_time(8)?,
+            first_at: row.time(8)?,
+            later_at: row.maybe_time(9)?,
         })
     }
 

@@ -107,6 +107,14 @@ fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_t
     let through = [
         (Sql::NextDueLane, "tasks_due"),
         (Sql::NextDueAfter, "tasks_due (lane=? AND due_at>"),
+        (
+            Sql::NextLeaseEnd,
+            "tasks_leased (lease_expires_at>? AND lease_expires_at<?)",
+        ),
+        (
+            Sql::NextDeadline,
+            "tasks_deadline (deadline>? AND deadline<?)",
+        ),
         (Sql::ListDue, "tasks_due (lane=? AND due_at>? AND due_at<?)"),
         (Sql::ListLeasesThatRanOut, "tasks_leased (lease_expires_at"),
         (Sql::ListDeadlinesThatPassed, "tasks_deadline (deadline"),

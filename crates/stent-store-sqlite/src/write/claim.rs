@@ -1,6 +1,9 @@
 //! Leasing due tasks to a worker, after looking after those whose lease or deadline passed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
@@ -67,12 +70,17 @@ impl Session<'_> {
         self.end_overdue(now)?;
         let served = Served::new(request);
         self.break_deadlocks(&served, now)?;
+        let next_sweep = earliest(
+            self.next_to_pass(Sql::NextLeaseEnd, now, request.look_ahead)?,
+            self.next_to_pass(Sql::NextDeadline, now, request.look_ahead)?,
+        );
         if request.demand.limit == 0 {
             return Ok(ClaimAnswer {
                 now,
                 tasks: Vec::new(),
                 stolen,
                 next_due: None,
+                next_sweep,
             });
         }
         let Waiting { due, mut next_due } = self.waiting(&served, now)?;
@@ -93,6 +101,7 @@ impl Session<'_> {
             tasks,
             stolen,
             next_due,
+            next_sweep,
         })
     }
 
@@ -180,6 +189,21 @@ impl Session<'_> {
         let statement = self.sql.get(Sql::NextDueAfter)?;
         let next = statement
             .query_row([lane, now.as_micros()], |row| row.get(0))
+            .optional()?;
+        Ok(next.map(Timestamp::from_micros))
+    }
+
+    /// The first instant after now that a statement finds, if it is not too far ahead.
+    fn next_to_pass(
+        &mut self,
+        sql: Sql,
+        now: Timestamp,
+        look_ahead: Duration,
+    ) -> Result<Option<Timestamp>, Fault> {
+        let last = now.saturating_add(look_ahead);
+        let statement = self.sql.get(sql)?;
+        let next = statement
+            .query_row([now.as_micros(), last.as_micros()], |row| row.get(0))
             .optional()?;
         Ok(next.map(Timestamp::from_micros))
     }

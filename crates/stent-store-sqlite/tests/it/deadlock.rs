@@ -1,6 +1,6 @@
 //! Limits that wait for each other, on a file.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_conformance::ManualClock;
 use stent_core::{
@@ -38,6 +38,7 @@ async fn claim(store: &dyn Store) -> Vec<ClaimedTask> {
             accept_suspect: true,
         },
         crash_limit: NonZeroU32::new(5).unwrap(),
+        look_ahead: Duration::ZERO,
     };
     store.claim(request).await.unwrap().tasks
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use stent_core::{
-    EntryHead, FunctionName, Lane, State, Task, TaskId, cancel,
+    EntryHead, FunctionName, Lane, State, Task, TaskId, Timestamp, cancel,
     claim::{LaneOffer, Picker},
     deadlock::{self, WaitView},
     defaults::SWEEP_BATCH,
@@ -20,10 +20,21 @@ impl Tables {
     pub(crate) fn claim(&mut self, request: &ClaimRequest) -> ClaimAnswer {
         let stolen = self.take_over(request);
         self.end_overdue();
-        if request.demand.limit == 0 {
-            return self.answer(Vec::new(), stolen);
-        }
         self.break_deadlocks(request);
+        let mut answer = ClaimAnswer {
+            now: self.now,
+            tasks: Vec::new(),
+            stolen,
+            next_due: None,
+            next_sweep: self.next_sweep(request),
+        };
+        if request.demand.limit == 0 {
+            return answer;
+        }
+        answer.next_due = self.next(|task| {
+            let due_at = task.state.due_at();
+            due_at.filter(|_| request.serves(&task.lane()))
+        });
         let lanes: Vec<Lane> = self.due_lanes(request).into_iter().collect();
         let offers = lanes.iter().cloned().enumerate();
         let offers = offers.map(|(key, lane)| LaneOffer { key, lane });
@@ -33,25 +44,24 @@ impl Tables {
         });
         let free: BTreeMap<_, _> = free.collect();
         let mut picker = Picker::new(offers.collect(), free, request.demand);
-        let mut tasks = Vec::new();
         while let Some(ask) = picker.ask() {
-            let before = tasks.len();
+            let before = answer.tasks.len();
             if let Some(lane) = lanes.get(ask.key) {
-                self.claim_lane(lane, ask.at_most, request, &mut tasks);
+                self.claim_lane(lane, ask.at_most, request, &mut answer.tasks);
             }
-            let found = tasks.len().saturating_sub(before);
+            let found = answer.tasks.len().saturating_sub(before);
             picker.answer(u32::try_from(found).unwrap_or(u32::MAX));
         }
-        self.answer(tasks, stolen)
+        answer
     }
 
-    fn answer(&self, tasks: Vec<ClaimedTask>, stolen: Vec<StolenTask>) -> ClaimAnswer {
-        ClaimAnswer {
-            now: self.now,
-            tasks,
-            stolen,
-            next_due: None,
-        }
+    /// When the next lease runs out or the next deadline passes.
+    fn next_sweep(&self, request: &ClaimRequest) -> Option<Timestamp> {
+        let last = self.now.saturating_add(request.look_ahead);
+        let lease = self.next(|task| task.state.lease_expires_at());
+        let deadline = self.next(unattended_deadline);
+        let next = [lease, deadline].into_iter().flatten().min();
+        next.filter(|at| *at <= last)
     }
 
     fn take_over(&mut self, request: &ClaimRequest) -> Vec<StolenTask> {
@@ -78,11 +88,7 @@ impl Tables {
     }
 
     fn end_overdue(&mut self) {
-        let mut passed = self.passed(|task| {
-            let is_running = task.state.lease_expires_at().is_some();
-            let is_over = is_running || task.state.kind().is_terminal();
-            task.deadline.filter(|_| !is_over)
-        });
+        let mut passed = self.passed(unattended_deadline);
         passed.truncate(SWEEP_BATCH as usize);
         for id in passed {
             let ended = self
@@ -152,6 +158,13 @@ impl Tables {
             self.apply(transition);
         }
     }
+}
+
+/// The deadline of a task that nobody runs; of a running one it is its holder's duty.
+fn unattended_deadline(task: &Task) -> Option<Timestamp> {
+    let is_running = task.state.lease_expires_at().is_some();
+    let is_over = is_running || task.state.kind().is_terminal();
+    task.deadline.filter(|_| !is_over)
 }
 
 /// What the search for deadlocks looks up.

@@ -100,6 +100,12 @@ impl Tables {
         ordered.into_iter().map(|(.., id)| id).collect()
     }
 
+    /// The first instant after now.
+    pub(crate) fn next(&self, instant: impl Fn(&Task) -> Option<Timestamp>) -> Option<Timestamp> {
+        let instants = self.rows.values().filter_map(|row| instant(&row.task));
+        instants.filter(|at| *at > self.now).min()
+    }
+
     pub(crate) fn limit(&self, function: &FunctionName) -> Option<Limit> {
         self.functions.get(function)?.effective()
     }

@@ -14,4 +14,5 @@ mod stopping;
 mod stores;
 mod support;
 mod suspects;
+mod takeover;
 mod waiting;
