@@ -208,6 +208,13 @@ pub enum Error {
         #[source]
         source: Option<Arc<StoreError>>,
     },
+    /// A call was to be dispatched in a transaction of another database than the one that the store keeps its tasks in.
+    #[error("a call is dispatched in a transaction of the database that its store is in")]
+    OtherDatabase {
+        /// What the transaction is one of.
+        #[source]
+        source: BoxError,
+    },
     /// There is no runtime to wait on.
     #[error("waiting for results needs a tokio runtime with time enabled")]
     NoRuntime,

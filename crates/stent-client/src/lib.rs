@@ -53,7 +53,7 @@ pub use crate::{
     handle::{ExecutionHandle, Handle},
     ids::{IdSource, MachineIds},
     map::{Map, MapAll, MapExt, StarmapExt},
-    stent::{Existing, Stent, StentBuilder},
+    stent::{Existing, Prepared, Stent, StentBuilder},
     step::{Step, step},
     values::{CancelledFuture, Random, cancelled, is_cancelled, now, random, task_info, uuid},
     wait::{Signal, Sleep, signal, sleep, sleep_until},

@@ -1,6 +1,6 @@
 //! A program's door to a store: it makes executions and waits for them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use stent_core::{
     ExecutionId, NewExecution, Store, StoreError, defaults,
@@ -144,7 +144,8 @@ impl Stent {
     pub async fn dispatch<D: Durable>(&self, call: Call<D>) -> Result<Handle<D>> {
         let execution = self.inner.execution(call)?;
         let id = execution.root.id.as_root();
-        let answer = self.inner.dispatch(vec![execution]).await?;
+        let executions = vec![execution];
+        let answer = self.inner.dispatch(&DispatchRequest { executions }).await?;
         match answer.executions.as_slice() {
             [dispatched] => Ok(self.handle_of(id, *dispatched)),
             other => Err(wrong_count(1, other.len())),
@@ -165,30 +166,14 @@ impl Stent {
         &self,
         calls: impl IntoIterator<Item = Call<D>>,
     ) -> Result<Vec<Handle<D>>> {
-        let executions = calls
-            .into_iter()
-            .map(|call| self.inner.execution(call))
-            .collect::<Result<Vec<_>>>()?;
+        let executions = self.inner.executions(calls)?;
         let calls = executions.len();
         let mut handles = Vec::with_capacity(calls);
         for part in parts(executions) {
-            let ids: Vec<_> = part
-                .iter()
-                .map(|execution| execution.root.id.as_root())
-                .collect();
-            let answer = self.inner.dispatch(part).await.and_then(|answer| {
-                if answer.executions.len() == ids.len() {
-                    Ok(answer)
-                } else {
-                    Err(wrong_count(ids.len(), answer.executions.len()))
-                }
-            });
-            match answer {
-                Ok(answer) => handles.extend(
-                    ids.into_iter()
-                        .zip(answer.executions)
-                        .map(|(id, dispatched)| self.handle_of(id, dispatched)),
-                ),
+            let request = DispatchRequest { executions: part };
+            let answer = self.inner.dispatch(&request).await;
+            match answer.and_then(|answer| self.handles_of(&request, answer)) {
+                Ok(more) => handles.extend(more),
                 Err(error) if handles.is_empty() => return Err(error),
                 Err(error) => {
                     return Err(Error::PartlyDispatched {
@@ -200,6 +185,39 @@ impl Stent {
             }
         }
         Ok(handles)
+    }
+
+    /// Checks calls and gives their executions ids, as [`Stent::dispatch_all`] does, for a store that is to make them in another way: in a
+    /// transaction of the caller's. On the stores of the crate `stent`, its `dispatch_in` does both.
+    ///
+    /// # Errors
+    /// What is wrong with a call; the first one counts.
+    ///
+    /// ```
+    /// # use stent_client::{Call, Durable, Handle, Stent};
+    /// # use stent_core::{StoreError, store::{DispatchAnswer, DispatchRequest}};
+    /// # fn example<D: Durable>(
+    /// #     stent: &Stent, call: Call<D>, my_store: fn(&DispatchRequest) -> Result<DispatchAnswer, StoreError>,
+    /// # ) -> Result<Vec<Handle<D>>, Box<dyn std::error::Error>> {
+    /// let prepared = stent.prepare([call])?;
+    /// let answers = prepared.requests().iter().map(my_store).collect::<Result<Vec<_>, _>>()?;
+    /// let handles = prepared.into_handles(answers)?;
+    /// # Ok(handles)
+    /// # }
+    /// ```
+    pub fn prepare<D: Durable>(
+        &self,
+        calls: impl IntoIterator<Item = Call<D>>,
+    ) -> Result<Prepared<D>> {
+        let executions = self.inner.executions(calls)?;
+        let requests = parts(executions)
+            .into_iter()
+            .map(|executions| DispatchRequest { executions });
+        Ok(Prepared {
+            stent: self.clone(),
+            requests: requests.collect(),
+            function: PhantomData,
+        })
     }
 
     /// Dispatches a call and waits for its result.
@@ -225,6 +243,23 @@ impl Stent {
         ExecutionHandle::new(self.clone(), id)
     }
 
+    /// The handles of what was made, in order.
+    fn handles_of<D: Durable>(
+        &self,
+        request: &DispatchRequest,
+        answer: DispatchAnswer,
+    ) -> Result<Vec<Handle<D>>> {
+        let (asked, answers) = (request.executions.len(), answer.executions.len());
+        if asked != answers {
+            return Err(wrong_count(asked, answers));
+        }
+        let ids = request.executions.iter().map(|one| one.root.id.as_root());
+        Ok(ids
+            .zip(answer.executions)
+            .map(|(id, dispatched)| self.handle_of(id, dispatched))
+            .collect())
+    }
+
     fn handle_of<D: Durable>(&self, id: ExecutionId, dispatched: Dispatched) -> Handle<D> {
         let existing = match dispatched {
             // What exists under the id that was just made was made by this dispatch, which had to be repeated.
@@ -233,6 +268,49 @@ impl Stent {
             Dispatched::Existing { other_input, .. } => Some(Existing { other_input }),
         };
         Handle::new(self.execution(dispatched.execution()), existing)
+    }
+}
+
+/// Calls of one function that were checked, with ids: what [`Stent::prepare`] gives.
+#[must_use = "nothing is dispatched before a store was given the requests"]
+pub struct Prepared<D: Durable> {
+    stent: Stent,
+    requests: Vec<DispatchRequest>,
+    function: PhantomData<fn() -> D>,
+}
+
+impl<D: Durable> Prepared<D> {
+    /// What to ask of the store, in order: one request, or several where one would be too large.
+    #[must_use]
+    pub fn requests(&self) -> &[DispatchRequest] {
+        &self.requests
+    }
+
+    /// The handles, in the order of the calls, from the store's answers in the order of the requests.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when there are more or fewer answers than there were requests.
+    pub fn into_handles(
+        self,
+        answers: impl IntoIterator<Item = DispatchAnswer>,
+    ) -> Result<Vec<Handle<D>>> {
+        let answers: Vec<_> = answers.into_iter().collect();
+        if answers.len() != self.requests.len() {
+            return Err(wrong_count(self.requests.len(), answers.len()));
+        }
+        let mut handles = Vec::new();
+        for (request, answer) in self.requests.iter().zip(answers) {
+            handles.extend(self.stent.handles_of(request, answer)?);
+        }
+        Ok(handles)
+    }
+}
+
+impl<D: Durable> fmt::Debug for Prepared<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
     }
 }
 
@@ -249,8 +327,15 @@ impl Inner {
         call.into_execution(task_id(&*self.patience.ids), self.payload_limit)
     }
 
-    async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<DispatchAnswer> {
-        let request = DispatchRequest { executions };
+    fn executions<D: Durable>(
+        &self,
+        calls: impl IntoIterator<Item = Call<D>>,
+    ) -> Result<Vec<NewExecution>> {
+        let calls = calls.into_iter();
+        calls.map(|call| self.execution(call)).collect()
+    }
+
+    async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchAnswer> {
         self.patience
             .ask("dispatch", || self.store.dispatch(request.clone()))
             .await

@@ -32,7 +32,7 @@ mod inspect;
 mod renew;
 mod signal;
 
-use std::{fmt, pin::Pin};
+use std::{any::Any, fmt, pin::Pin};
 
 use futures_core::Stream;
 
@@ -62,8 +62,20 @@ use crate::{ExecutionId, Hint, signal::SignalAnswer};
 pub type HintStream = Pin<Box<dyn Stream<Item = Hint> + Send>>;
 
 /// What keeps tasks. See the [module](self) for what holds for all its methods.
+///
+/// Behind `dyn Store` stands a type that can be asked for: what one store can do and others cannot, such as to dispatch in a transaction of the
+/// caller's, is a method of that type.
+///
+/// ```
+/// use std::any::Any;
+/// use stent_core::Store;
+///
+/// fn is_of_type<T: Store>(store: &dyn Store) -> bool {
+///     (store as &dyn Any).is::<T>()
+/// }
+/// ```
 #[async_trait::async_trait]
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait Store: Any + Send + Sync + fmt::Debug {
     /// Makes executions. When this returns they are committed (proven by `dispatch::an_execution_survives_a_restart`).
     ///
     /// An id that exists, or an idempotency key that its function has in use, makes nothing: the answer names the execution that exists.
