@@ -11,6 +11,7 @@
 //! | `combine` | small requests that share a transaction |
 //! | `transact`, `session`, `pipeline` | a transaction, what it knows and changes; statements that are sent together |
 //! | `write`, `read` | what the store does, verb by verb |
+//! | `within` | dispatching in a transaction of the caller's |
 //!
 //! **Invariant:** a promise never depends on a setting that others made: each transaction begins with those that matter, and a server that
 //! cannot keep a promise is refused when the store is opened.
@@ -33,13 +34,17 @@ mod statements;
 mod store;
 mod tls;
 mod transact;
+mod within;
 mod write;
 
 pub use crate::{
     error::OpenError,
     options::{PostgresOptions, SslMode, UnknownSslMode},
     store::PostgresStore,
+    within::DispatchInError,
 };
+/// The driver, in the version whose transactions [`PostgresStore::dispatch_in`] takes.
+pub use tokio_postgres;
 
 /// The code of the guide is compiled with the tests.
 #[cfg(doctest)]

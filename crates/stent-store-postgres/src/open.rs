@@ -7,8 +7,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio_postgres::Row;
+use uuid::Uuid;
 
-use crate::{OpenError, error::opening, migrate, options::PostgresOptions, pool::Pool};
+use crate::{
+    OpenError, error::opening, migrate, options::PostgresOptions, pool::Pool, statements::in_schema,
+};
 
 /// The oldest PostgreSQL that is known to do.
 pub(crate) const SERVER_MIN: &str = "12";
@@ -20,8 +23,17 @@ const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the server says of itself and of the role's settings.
 const READ_SERVER: &str = include_str!("../sql/open/read_server.sql");
 
+/// Which installation this is.
+const READ_INSTALLATION: &str = include_str!("../sql/open/read_installation.sql");
+
+/// What was opened.
+pub(crate) struct Opened {
+    pub(crate) pool: Pool,
+    pub(crate) installation: Uuid,
+}
+
 /// Connects, looks whether the server will do, and brings the schema up to date.
-pub(crate) async fn open(options: &PostgresOptions) -> Result<Pool, OpenError> {
+pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
     let pool = Pool::new(options)?;
     let connection = pool.take_connection(options).await?;
     // Without a name, so that it passes any pooler.
@@ -32,8 +44,15 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Pool, OpenError> {
         .map_err(|error| opening(options, error))?;
     found.check(options)?;
     migrate::migrate(options, &connection).await?;
+    let read = in_schema(READ_INSTALLATION, &options.schema);
+    let installation = connection
+        .query_typed_one(&read, &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| opening(options, error))?;
     drop(connection);
-    Ok(pool.beginning_with(settings(options, &found.synchronous_commit)))
+    let pool = pool.beginning_with(settings(options, &found.synchronous_commit));
+    Ok(Opened { pool, installation })
 }
 
 struct Found {

@@ -10,10 +10,11 @@ use stent_core::{
     Clock, ExecutionId, Hint, ParentLink, Task, TaskId, Timestamp,
     store::{DispatchRequest, HintHub, SignalRequest},
 };
+use uuid::Uuid;
 
 use crate::{
-    combine::Queue, lanes::Lanes, listen::Wires, options::PostgresOptions, pool::Pool,
-    statements::Statements,
+    combine::Queue, lanes::Lanes, listen::Wires, open::Opened, options::PostgresOptions,
+    pool::Pool, statements::Statements,
 };
 
 /// Places that are remembered, some 5 MB of them. Beyond them the memory begins anew.
@@ -39,6 +40,8 @@ impl From<&Task> for Place {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) pool: Pool,
+    /// By which its tables differ from those of every other store.
+    pub(crate) installation: Uuid,
     pub(crate) statements: Statements,
     /// How long a request may take in all before its connection is given up.
     pub(crate) patience: Duration,
@@ -70,9 +73,11 @@ fn patience(statement_timeout: Duration) -> Duration {
 }
 
 impl Shared {
-    pub(crate) fn new(pool: Pool, options: PostgresOptions) -> Self {
+    pub(crate) fn new(opened: Opened, options: PostgresOptions) -> Self {
+        let Opened { pool, installation } = opened;
         let hub = Arc::default();
         Self {
+            installation,
             wires: Wires::new(&options, &pool, &hub),
             pool,
             patience: patience(options.statement_timeout),

@@ -45,11 +45,15 @@ impl PostgresStore {
     }
 
     pub(crate) async fn open_with(options: PostgresOptions) -> Result<Self, OpenError> {
-        let pool = open::open(&options).await?;
-        let shared = Shared::new(pool, options);
+        let opened = open::open(&options).await?;
+        let shared = Shared::new(opened, options);
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 

@@ -11,3 +11,4 @@ mod races;
 mod roles;
 mod support;
 mod tls;
+mod within;

@@ -5,27 +5,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use stent_core::{
     Hint, IdempotencyKey, NewExecution, Payload, Priority, QueueName, State, Store, Tag, Timestamp,
-    When, defaults,
-    store::{Dispatched, ExecutionQuery, ExecutionRecord},
+    When, defaults, store::Dispatched,
 };
 use stent_store_postgres::PostgresStore;
 use stent_test_postgres::Database;
 use tokio_postgres::{Client, NoTls, error::SqlState};
 use uuid::Uuid;
 
-use crate::support::{database, open, options};
+use crate::support::{client, database, next, open, options, record, seen, sees_one_waiting};
 use stent_conformance::requests::{claim, dispatch, execution, executions, one};
-
-/// Longer than anything here takes.
-const SOON: Duration = Duration::from_secs(20);
-
-async fn client(database: &Database) -> Client {
-    let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
-        .await
-        .expect("the server of the test");
-    tokio::spawn(connection);
-    client
-}
 
 async fn world() -> (Database, PostgresStore, Client) {
     let database = database();
@@ -52,42 +40,6 @@ async fn refusal(client: &Client, arguments: &str) -> (SqlState, String) {
         said.hint().unwrap_or_default()
     );
     (said.code().clone(), text)
-}
-
-async fn record(store: &PostgresStore, id: Uuid) -> ExecutionRecord {
-    let query = ExecutionQuery {
-        ids: Some(vec![stent_core::ExecutionId::from_uuid(id)]),
-        payloads: true,
-        limit: 1,
-        ..ExecutionQuery::default()
-    };
-    let mut page = store.executions(query).await.unwrap();
-    page.executions.pop().expect("it is there")
-}
-
-/// All that can be seen of an execution, with instants as spans since it was made and nothing of its id.
-async fn seen(store: &PostgresStore, id: Uuid) -> String {
-    let ExecutionRecord {
-        mut root,
-        idempotency_key,
-        tags,
-    } = record(store, id).await;
-    let nil = stent_core::TaskId::from_uuid(Uuid::nil());
-    assert_eq!(root.task.id, root.task.execution.root());
-    (root.task.id, root.task.execution) = (nil, nil.as_root());
-    let made = root.task.created_at;
-    let span = |at: Timestamp| Timestamp::MIN.saturating_add(at.since(made));
-    root.task.created_at = Timestamp::MIN;
-    root.task.queued_at = span(root.task.queued_at);
-    root.task.deadline = root.task.deadline.map(span);
-    let State::Pending { run_at } = root.task.state else {
-        panic!("it waits");
-    };
-    root.task.state = State::Pending {
-        run_at: span(run_at),
-    };
-    let input = root.input.as_ref().map(Payload::as_str);
-    format!("{input:?} {idempotency_key:?} {tags:?} {root:?}")
 }
 
 fn with(change: impl FnOnce(&mut NewExecution)) -> NewExecution {
@@ -371,25 +323,6 @@ async fn a_trigger_dispatches_with_the_rows_that_it_sees() {
     );
 }
 
-/// Waits until somebody waits for a lock.
-async fn sees_one_waiting(watch: &Client) {
-    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    let seen = async {
-        while !watch
-            .query_one(waiting, &[])
-            .await
-            .unwrap()
-            .get::<_, bool>(0)
-        {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(SOON, seen)
-        .await
-        .expect("somebody is to wait");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_dispatches_under_one_key_make_one_execution() {
     let (database, store, client) = world().await;
@@ -397,12 +330,12 @@ async fn racing_dispatches_under_one_key_make_one_execution() {
         let key = format!("'f', '1', idempotency_key => '{end}'");
         client.batch_execute("BEGIN").await.unwrap();
         let first = call(&client, &key).await.unwrap();
-        let other = self::client(&database).await;
+        let other = crate::support::client(&database).await;
         let racing = {
             let key = key.clone();
             tokio::spawn(async move { call(&other, &key).await })
         };
-        sees_one_waiting(&self::client(&database).await).await;
+        sees_one_waiting(&crate::support::client(&database).await).await;
         client.batch_execute(end).await.unwrap();
         let second = racing.await.unwrap().unwrap();
         assert_eq!(second == first, end == "COMMIT");
@@ -420,7 +353,7 @@ async fn the_store_waits_for_a_key_that_sql_is_about_to_use() {
     let mut execution = execution("1");
     execution.idempotency_key = Some(IdempotencyKey::new("k").unwrap());
     let racing = tokio::spawn(async move { store.dispatch(one(execution)).await });
-    sees_one_waiting(&self::client(&database).await).await;
+    sees_one_waiting(&crate::support::client(&database).await).await;
     client.batch_execute("COMMIT").await.unwrap();
     let answer = racing.await.unwrap().unwrap();
     assert_eq!(answer.executions[0].execution().as_uuid(), &first);
@@ -433,7 +366,7 @@ async fn a_snapshot_that_is_too_old_for_a_key_is_told_to_try_again() {
         .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
         .await
         .unwrap();
-    let other = self::client(&database).await;
+    let other = crate::support::client(&database).await;
     call(&other, "'f', '1', idempotency_key => 'k'")
         .await
         .unwrap();
@@ -584,11 +517,6 @@ async fn no_dispatch_reads_a_whole_table() {
         assert_eq!(scans, 0, "analysed: {analysed}");
         client.batch_execute("ROLLBACK").await.unwrap();
     }
-}
-
-async fn next(hints: &mut stent_core::store::HintStream) -> Hint {
-    let hint = tokio::time::timeout(SOON, hints.next()).await;
-    hint.expect("a hint in time").expect("the store lives")
 }
 
 #[tokio::test(flavor = "multi_thread")]
