@@ -10,9 +10,11 @@
 //! | `session`, `lanes` | what the writer knows of the database while nobody else writes |
 //! | `statements`, `rows` | every statement of `sql/`; rows and model, back and forth |
 //! | `hints`, `watch` | lossy words to those who listen; noticing other processes' writes |
+//! | `within` | dispatching in a transaction of the caller's |
 //!
-//! **Invariant:** every change goes through the writer's thread, in a transaction that holds the database's write lock from its beginning;
-//! so whatever a rule was asked about still holds when its answer is saved.
+//! **Invariant:** every change of what exists goes through the writer's thread, in a transaction that holds the database's write lock from its
+//! beginning; so whatever a rule was asked about still holds when its answer is saved. A caller's own transaction only makes executions, and SQLite
+//! refuses its first write if anybody has written since it read.
 
 mod clock;
 mod error;
@@ -28,6 +30,7 @@ mod session;
 mod statements;
 mod store;
 mod watch;
+mod within;
 mod write;
 mod writer;
 
@@ -36,7 +39,10 @@ pub use crate::{
     error::OpenError,
     options::{SqliteOptions, Synchronous},
     store::{SqliteStore, WriteCounts},
+    within::DispatchInError,
 };
+/// The driver, in the version whose transactions [`SqliteStore::dispatch_in`] takes.
+pub use rusqlite;
 
 /// The code of the guide is compiled with the tests.
 #[cfg(doctest)]

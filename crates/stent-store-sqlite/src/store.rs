@@ -81,6 +81,10 @@ impl SqliteStore {
         &self.path
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     fn start_watch(&self, tell: impl Fn() + Send + 'static) -> Option<Watch> {
         let watch = Watch::start(&self.path, &self.hub, tell);
         match watch {

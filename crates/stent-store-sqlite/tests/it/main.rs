@@ -8,3 +8,4 @@ mod group_commit;
 mod hints;
 mod opening;
 mod processes;
+mod within;
