@@ -48,6 +48,7 @@ async fn main() -> stent::Result<()> {
 //! This crate only brings the others together; see there: [`Call`], [`Stent`], [`Handle`], [`sleep`], [`signal`](fn@signal), [`step`](fn@step).
 
 mod open;
+mod transaction;
 
 #[doc(hidden)]
 pub use stent_client::__private;
@@ -55,7 +56,17 @@ pub use stent_client::*;
 #[cfg(feature = "macros")]
 pub use stent_macros::{durable, functions};
 
-pub use crate::open::{OpenError, OpenStent};
+/// The driver of PostgreSQL, in the version whose transactions [`DispatchIn::dispatch_in`] takes.
+#[cfg(feature = "postgres")]
+pub use stent_store_postgres::tokio_postgres;
+/// The driver of SQLite, in the version whose transactions [`DispatchIn::dispatch_in`] takes.
+#[cfg(feature = "sqlite")]
+pub use stent_store_sqlite::rusqlite;
+
+pub use crate::{
+    open::{OpenError, OpenStent},
+    transaction::{DispatchIn, Transaction},
+};
 
 /// What everyone needs: `use stent::prelude::*;`.
 pub mod prelude {
@@ -65,7 +76,7 @@ pub mod prelude {
     #[cfg(feature = "worker")]
     pub use stent_worker::{StentWorkers, Worker, WorkerBuilder};
 
-    pub use crate::open::OpenStent;
+    pub use crate::{open::OpenStent, transaction::DispatchIn};
 }
 
 /// Running durable functions: what `stent.worker()` gives, and what it can be handed.

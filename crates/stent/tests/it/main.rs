@@ -15,4 +15,5 @@ mod stores;
 mod support;
 mod suspects;
 mod takeover;
+mod transactions;
 mod waiting;

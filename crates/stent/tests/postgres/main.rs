@@ -6,6 +6,7 @@ mod fleet;
 #[allow(dead_code, reason = "the other test that it is of uses the rest")]
 #[path = "../programs/process.rs"]
 mod process;
+mod transactions;
 
 use std::{
     sync::{
