@@ -7,6 +7,8 @@ use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 use rusqlite::{ErrorCode, ffi};
 use stent_core::StoreError;
 
+use crate::FileChanged;
+
 /// Why a database was not opened. Nothing was changed in the file, unless it is a new or empty one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,6 +81,18 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// The database lies on a file system that machines share: a network's, or a virtual machine's shared folder.
+    #[error(
+        "the database `{}` lies on a file system that machines share (`{file_system}`), over which SQLite can lose or damage it; put it on a \
+         disk of this machine, use Postgres for several machines, or insist with `SqliteOptions::allow_shared_file_system` if only this \
+         machine uses it", .path.display()
+    )]
+    SharedFileSystem {
+        /// The database.
+        path: PathBuf,
+        /// The kind of file system.
+        file_system: String,
+    },
     /// The database cannot be run in write-ahead mode, as on a network file system without shared memory.
     #[error(
         "the database `{}` cannot use a write-ahead log (its journal mode stays `{mode}`); is it on a network file system?",
@@ -89,6 +103,12 @@ pub enum OpenError {
         path: PathBuf,
         /// The mode that SQLite chose.
         mode: String,
+    },
+    /// Another file took the database's name while it was being opened.
+    #[error("the database `{}` was replaced while it was being opened; open it again", .path.display())]
+    Replaced {
+        /// The database.
+        path: PathBuf,
     },
     /// The SQLite library that is linked has a defect that can corrupt databases in write-ahead mode.
     #[error(
@@ -125,6 +145,8 @@ pub(crate) struct Failure {
     /// The primary code.
     pub(crate) code: ErrorCode,
     message: Arc<str>,
+    /// The files are not those that were opened: whatever SQLite may say, nobody else sees what is written.
+    changed: Option<FileChanged>,
 }
 
 impl fmt::Display for Failure {
@@ -140,7 +162,29 @@ impl From<&rusqlite::Error> for Failure {
         Self {
             code: error.sqlite_error_code().unwrap_or(ErrorCode::Unknown),
             message: error.to_string().into(),
+            changed: None,
         }
+    }
+}
+
+impl From<FileChanged> for Failure {
+    fn from(changed: FileChanged) -> Self {
+        Self {
+            code: ErrorCode::Unknown,
+            message: changed.to_string().into(),
+            changed: Some(changed),
+        }
+    }
+}
+
+/// The answer to a request that came after the files were taken away.
+fn elsewhere(operation: &str, changed: FileChanged) -> StoreError {
+    StoreError::Final {
+        what: format!(
+            "`{operation}` was not done, because the database is not the file at its path any more; end every program that has it open, \
+             see that the right file is there without the `-wal` and `-shm` of another, and start anew"
+        ),
+        source: Some(Box::new(changed)),
     }
 }
 
@@ -156,11 +200,15 @@ impl Failure {
         Self {
             code: ErrorCode::Unknown,
             message: fault.to_string().into(),
+            changed: None,
         }
     }
 
     /// What this failure means for a request whose transaction was rolled back, or never began.
     pub(crate) fn rolled_back(&self, operation: &str) -> StoreError {
+        if let Some(changed) = &self.changed {
+            return elsewhere(operation, changed.clone());
+        }
         let source = Some(self.clone().into());
         match self.code {
             ErrorCode::DatabaseBusy
@@ -203,6 +251,14 @@ impl Failure {
 
     /// What this failure of a COMMIT means. Only when SQLite says that it wrote nothing is that known.
     pub(crate) fn at_commit(&self, operation: &str) -> StoreError {
+        if let Some(changed) = &self.changed {
+            return StoreError::OutcomeUnknown {
+                what: format!(
+                    "`{operation}` was written to a file that is not at its path any more"
+                ),
+                source: Some(Box::new(changed.clone())),
+            };
+        }
         match self.code {
             ErrorCode::SystemIoFailure | ErrorCode::Unknown | ErrorCode::OutOfMemory => {
                 StoreError::OutcomeUnknown {
@@ -220,6 +276,8 @@ impl Failure {
 pub(crate) enum Fault {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Changed(#[from] FileChanged),
     /// A row that this version cannot read.
     #[error("row {row} of `{table}` cannot be read: {what}")]
     Row {
@@ -232,8 +290,9 @@ pub(crate) enum Fault {
 impl Fault {
     /// What it means for its request, which was rolled back.
     pub(crate) fn into_store_error(self, operation: &str) -> StoreError {
-        match &self {
-            Self::Sqlite(error) => Failure::from(error).rolled_back(operation),
+        match self {
+            Self::Sqlite(error) => Failure::from(&error).rolled_back(operation),
+            Self::Changed(changed) => elsewhere(operation, changed),
             Self::Row { .. } => StoreError::Final {
                 what: format!("`{operation}` found data that it cannot read"),
                 source: Some(Box::new(self)),

@@ -3,6 +3,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `open`, `migrate`, `options` | whose file it is, its settings, its schema |
+//! | `file_system` | whether machines share what it lies on |
+//! | `place` | which files it is, and whether they are still there |
 //! | `writer`, `queue` | the one thread that writes, and group commit |
 //! | `reader` | the threads that read |
 //! | `write` | what happens within a transaction: load, ask `stent-core`, save |
@@ -18,10 +20,12 @@
 
 mod clock;
 mod error;
+mod file_system;
 mod lanes;
 mod migrate;
 mod open;
 mod options;
+mod place;
 mod queue;
 mod read;
 mod reader;
@@ -38,6 +42,7 @@ pub use crate::{
     clock::SystemClock,
     error::OpenError,
     options::{SqliteOptions, Synchronous},
+    place::FileChanged,
     store::{SqliteStore, WriteCounts},
     within::DispatchInError,
 };

@@ -14,9 +14,10 @@ use std::{
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::{
-    OpenError, Synchronous,
+    OpenError, Synchronous, file_system,
     migrate::{self, Owner},
     options::SqliteOptions,
+    place::{FileId, Place},
 };
 
 /// The oldest SQLite without the write-ahead log defect (<https://sqlite.org/wal.html#walresetbug>).
@@ -42,6 +43,7 @@ static OPENING: Mutex<()> = Mutex::new(());
 pub(crate) struct Opened {
     /// Where it is, whatever the working directory becomes.
     pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     pub(crate) writer: Connection,
     pub(crate) readers: Vec<Connection>,
 }
@@ -60,14 +62,17 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
         options,
     };
     let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-    opening.create()?;
+    opening.create(&file_system::shared_by_machines)?;
+    let before = opening.file_id()?;
     opening.peek()?;
     let writer = opening.writer()?;
     let readers = (0..options.readers.get())
         .map(|_| opening.reader())
         .collect::<Result<_, _>>()?;
+    let place = opening.place(&writer, before)?;
     Ok(Opened {
         path: opening.path,
+        place,
         writer,
         readers,
     })
@@ -79,14 +84,26 @@ struct Opening<'o> {
 }
 
 impl Opening<'_> {
-    /// Makes the file, for its owner alone, if it is missing and may be made.
-    fn create(&self) -> Result<(), OpenError> {
+    /// Makes the file, for its owner alone, if it is missing and may be made. `shared_by_machines` tells the file system of a path, if it is one that
+    /// machines share.
+    fn create(
+        &self,
+        shared_by_machines: &dyn Fn(&Path) -> Option<String>,
+    ) -> Result<(), OpenError> {
         let path = self.path.clone();
-        if self.path.parent().is_some_and(|folder| !folder.is_dir()) {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        if !folder.is_dir() {
             return Err(OpenError::MissingFolder { path });
         }
         if self.path.is_dir() {
             return Err(OpenError::IsAFolder { path });
+        }
+        // A file that is there may be a link to elsewhere.
+        let looked_at = if self.path.exists() { &path } else { folder };
+        if !self.options.allow_shared_file_system
+            && let Some(file_system) = shared_by_machines(looked_at)
+        {
+            return Err(OpenError::SharedFileSystem { path, file_system });
         }
         if !self.options.create {
             return match self.path.try_exists() {
@@ -115,6 +132,27 @@ impl Opening<'_> {
                 }),
             },
         }
+    }
+
+    fn file_id(&self) -> Result<Option<FileId>, OpenError> {
+        FileId::of(&self.path).map_err(|error| self.io_error(error))
+    }
+
+    /// The files that the connections have open, the database's being the one that was there before.
+    fn place(&self, writer: &Connection, before: Option<FileId>) -> Result<Place, OpenError> {
+        let resolved = writer.path().map_or(&*self.path, Path::new);
+        let place = Place::of(&self.path, resolved).map_err(|error| self.io_error(error))?;
+        if place.database() == before {
+            Ok(place)
+        } else {
+            let path = self.path.clone();
+            Err(OpenError::Replaced { path })
+        }
+    }
+
+    fn io_error(&self, source: io::Error) -> OpenError {
+        let path = self.path.clone();
+        OpenError::Io { path, source }
     }
 
     /// Looks whose file it is without a lock and without the files beside it, which SQLite would otherwise make.

@@ -49,6 +49,7 @@ pub struct SqliteOptions {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) create: bool,
     pub(crate) max_bytes: Option<u64>,
+    pub(crate) allow_shared_file_system: bool,
 }
 
 impl SqliteOptions {
@@ -62,6 +63,7 @@ impl SqliteOptions {
             clock: Arc::new(SystemClock),
             create: true,
             max_bytes: None,
+            allow_shared_file_system: false,
         }
     }
 
@@ -99,6 +101,14 @@ impl SqliteOptions {
     /// Default: none but the disk's.
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether a database is opened that lies on a file system which machines share, such as NFS, SMB or a virtual machine's shared folder.
+    /// Default `false`: SQLite's log needs memory that all its users share, and locks that hold. Only if a single machine uses the database, and
+    /// the file system locks as a local one does, is nothing lost. It is found out on Linux only.
+    pub const fn allow_shared_file_system(mut self, allow: bool) -> Self {
+        self.allow_shared_file_system = allow;
         self
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::{
     error::{self, Fault},
     lanes::Lanes,
+    place::Place,
     queue::{Queue, Taken, Weigh},
     statements::{Sql, Statements},
 };
@@ -20,6 +21,7 @@ const QUEUED_MAX: usize = 1_024;
 pub(crate) struct Snapshot<'c> {
     pub(crate) sql: Statements<'c>,
     pub(crate) lanes: Lanes,
+    place: Arc<Place>,
 }
 
 type Work = Box<dyn FnOnce(&mut Snapshot<'_>) + Send>;
@@ -48,7 +50,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Starts one thread for each connection.
-    pub(crate) fn start(connections: Vec<Connection>) -> io::Result<Self> {
+    pub(crate) fn start(connections: Vec<Connection>, place: &Arc<Place>) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(QUEUED_MAX));
         let last = Arc::new(Last(Arc::clone(&queue)));
         let mut readers = Self {
@@ -57,10 +59,11 @@ impl Readers {
         };
         for connection in connections {
             let (queue, last) = (Arc::clone(&readers.queue), Arc::clone(&last));
+            let place = Arc::clone(place);
             let thread = std::thread::Builder::new()
                 .name("stent-sqlite-reader".into())
                 .spawn(move || {
-                    serve(&connection, &queue);
+                    serve(&connection, &queue, place);
                     drop(last);
                 })?;
             readers.threads.push(thread);
@@ -109,10 +112,11 @@ impl Drop for Last {
     }
 }
 
-fn serve(connection: &Connection, queue: &Queue<Queued>) {
+fn serve(connection: &Connection, queue: &Queue<Queued>, place: Arc<Place>) {
     let mut snapshot = Snapshot {
         sql: Statements::new(connection),
         lanes: Lanes::default(),
+        place,
     };
     let mut taken = Vec::new();
     loop {
@@ -132,6 +136,7 @@ fn in_one_state<T>(
     snapshot: &mut Snapshot<'_>,
     work: impl FnOnce(&mut Snapshot<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
+    snapshot.place.check()?;
     snapshot.sql.run(Sql::BeginRead)?;
     let result = snapshot
         .lanes

@@ -18,13 +18,16 @@ use stent_core::{
     },
 };
 
-use crate::{OpenError, SqliteOptions, open, reader::Readers, watch::Watch, writer::Writer};
+use crate::{
+    OpenError, SqliteOptions, open, place::Place, reader::Readers, watch::Watch, writer::Writer,
+};
 
 /// A store in one SQLite file. Several processes on one machine may use the file at once.
 ///
 /// Dropping it waits until everything that was accepted is committed.
 pub struct SqliteStore {
     path: PathBuf,
+    place: Arc<Place>,
     clock: Arc<dyn Clock>,
     hub: Arc<HintHub>,
     /// Begun when someone listens for the first time; `None` where the kernel does not tell.
@@ -57,16 +60,23 @@ impl SqliteStore {
     pub(crate) fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let opened = open::open(&options)?;
         let (path, clock) = (opened.path, options.clock);
+        let place = Arc::new(opened.place);
         let hub = Arc::<HintHub>::default();
         let failed = |source| OpenError::Io {
             path: path.clone(),
             source,
         };
-        let writer =
-            Writer::start(opened.writer, Arc::clone(&clock), Arc::clone(&hub)).map_err(failed)?;
-        let readers = Readers::start(opened.readers).map_err(failed)?;
+        let writer = Writer::start(
+            opened.writer,
+            Arc::clone(&place),
+            Arc::clone(&clock),
+            Arc::clone(&hub),
+        )
+        .map_err(failed)?;
+        let readers = Readers::start(opened.readers, &place).map_err(failed)?;
         Ok(Self {
             path,
+            place,
             clock,
             hub,
             watch: OnceLock::new(),
@@ -86,7 +96,7 @@ impl SqliteStore {
     }
 
     fn start_watch(&self, tell: impl Fn() + Send + 'static) -> Option<Watch> {
-        let watch = Watch::start(&self.path, &self.hub, tell);
+        let watch = Watch::start(self.place.log(), &self.hub, tell);
         match watch {
             Ok(watch) => {
                 self.writer.kernel_tells();

@@ -43,12 +43,10 @@ mod inotify {
     impl Watch {
         /// Watches the write-ahead log of a database that is open.
         pub(crate) fn start(
-            database: &Path,
+            log: &Path,
             hub: &Arc<HintHub>,
             tell: impl Fn() + Send + 'static,
         ) -> io::Result<Self> {
-            let mut log = database.as_os_str().to_owned();
-            log.push("-wal");
             let writes = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
             add_watch(&writes, log, WatchFlags::MODIFY)?;
             let (stopped, stop) = io::pipe()?;
@@ -154,7 +152,7 @@ mod inotify {
 
     impl Watch {
         pub(crate) fn start(
-            _database: &Path,
+            _log: &Path,
             _hub: &Arc<HintHub>,
             _tell: impl Fn() + Send + 'static,
         ) -> io::Result<Self> {

@@ -12,12 +12,13 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use stent_core::{Clock, Hint, StoreError, store::HintHub};
 use tokio::sync::oneshot;
 
 use crate::{
     error::{self, Failure, Fault},
+    place::Place,
     queue::{Queue, Taken, Weigh},
     session::Session,
     statements::Sql,
@@ -119,6 +120,7 @@ impl Writer {
     /// Starts the thread on its connection.
     pub(crate) fn start(
         connection: Connection,
+        place: Arc<Place>,
         clock: Arc<dyn Clock>,
         hub: Arc<HintHub>,
     ) -> io::Result<Self> {
@@ -129,11 +131,16 @@ impl Writer {
             queue: Arc::clone(&queue),
             counts: Arc::clone(&counts),
             told: Arc::clone(&told),
+            place,
             hub,
         };
         let thread = std::thread::Builder::new()
             .name("stent-sqlite-writer".into())
-            .spawn(move || work.serve(&connection, clock))?;
+            .spawn(move || {
+                let place = Arc::clone(&work.place);
+                work.serve(&connection, clock);
+                close(connection, &place);
+            })?;
         Ok(Self {
             queue,
             counts,
@@ -199,11 +206,26 @@ impl Drop for Writer {
     }
 }
 
+/// Closes the connection. The last one of a database moves the log into it and removes the files beside it. If they are not those that it knows,
+/// others may have written meanwhile, over whose work the old log must not go.
+/// proven by place::a_log_that_was_taken_away_does_not_go_into_the_database_any_more
+fn close(connection: Connection, place: &Place) {
+    let kept = match place.check() {
+        Ok(()) => Ok(false),
+        Err(_) => connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+    };
+    let closed = connection.close().map_err(|(_, error)| error);
+    if let Err(error) = kept.and(closed) {
+        tracing::warn!(%error, "the database was not closed as it should be");
+    }
+}
+
 struct Thread {
     queue: Arc<Queue<Queued>>,
     counts: Arc<Counts>,
     /// Whether the kernel tells of writes to the file.
     told: Arc<AtomicBool>,
+    place: Arc<Place>,
     hub: Arc<HintHub>,
 }
 
@@ -247,6 +269,9 @@ impl Thread {
 
     /// Tells those who listen when another process has written.
     fn watch(&self, session: &mut Session<'_>) {
+        if self.place.check().is_err() {
+            return;
+        }
         match session.foreign_writes() {
             Ok(true) => self.hub.tell(vec![Hint::Anything]),
             Ok(false) => {}
@@ -279,10 +304,11 @@ impl Thread {
 
     /// Runs a batch and commits it. On failure the requests that ran know it.
     fn run(&self, session: &mut Session<'_>, batch: &mut [Queued]) -> Result<(), Undone> {
-        let begun = session
-            .sql
-            .run(Sql::Begin)
+        let begun = self
+            .place
+            .check()
             .map_err(Fault::from)
+            .and_then(|()| Ok(session.sql.run(Sql::Begin)?))
             .and_then(|()| session.refresh(self.hub.is_heard()));
         if let Err(fault) = begun {
             undo(session);
@@ -298,16 +324,18 @@ impl Thread {
                 return Err(Undone { ran: Some(ran + 1) });
             }
         }
-        match session.sql.run(Sql::Commit) {
+        let committed = session.sql.run(Sql::Commit);
+        let committed = committed.map_err(|error| Failure::from(&error));
+        match committed.and_then(|()| Ok(self.place.check()?)) {
             Ok(()) => {
                 self.counts.commits.fetch_add(1, Ordering::Relaxed);
                 let requests = u64::try_from(batch.len()).unwrap_or(u64::MAX);
                 self.counts.requests.fetch_add(requests, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) => {
+            Err(failure) => {
                 undo(session);
-                fail(batch, &Failure::from(&error), true);
+                fail(batch, &failure, true);
                 Err(Undone { ran: None })
             }
         }
@@ -370,6 +398,7 @@ fn fail(batch: &mut [Queued], failure: &Failure, at_commit: bool) {
 fn failure(fault: &Fault) -> Failure {
     match fault {
         Fault::Sqlite(error) => Failure::from(error),
+        Fault::Changed(changed) => Failure::from(changed.clone()),
         Fault::Row { .. } => Failure::unreadable(fault),
     }
 }

@@ -54,3 +54,26 @@ fn a_path_is_written_as_a_uri_that_means_nothing_else() {
 fn the_library_that_is_linked_has_no_known_defect() {
     assert!(rusqlite::version_number() >= SQLITE_MIN_NUMBER);
 }
+
+#[test]
+fn a_file_system_that_machines_share_is_refused_unless_someone_insists() {
+    let folder = tempfile::tempdir().unwrap();
+    let nfs = |_: &Path| Some("nfs".to_owned());
+    let opening = |options| Opening {
+        path: folder.path().join("stent.db"),
+        options,
+    };
+    let options = SqliteOptions::new("stent.db");
+    let error = opening(&options).create(&nfs).unwrap_err();
+    let OpenError::SharedFileSystem { file_system, path } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(file_system, "nfs");
+    assert!(!path.exists(), "nothing was made there");
+    let insisting = options.clone().allow_shared_file_system(true);
+    opening(&insisting).create(&nfs).unwrap();
+    // One that is there is looked at itself: it may be a link to elsewhere.
+    let elsewhere = |path: &Path| nfs(path).filter(|_| path.is_file());
+    assert!(opening(&options).create(&elsewhere).is_err());
+    assert!(opening(&options).create(&|_| None).is_ok());
+}

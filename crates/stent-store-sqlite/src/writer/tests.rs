@@ -5,7 +5,8 @@ fn writer() -> (tempfile::TempDir, Writer) {
     let folder = tempfile::tempdir().unwrap();
     let opened = open::open(&SqliteOptions::new(folder.path().join("stent.db"))).unwrap();
     let clock = Arc::new(SystemClock);
-    let writer = Writer::start(opened.writer, clock, Arc::default()).unwrap();
+    let writer =
+        Writer::start(opened.writer, Arc::new(opened.place), clock, Arc::default()).unwrap();
     (folder, writer)
 }
 
@@ -60,4 +61,18 @@ async fn a_request_that_fails_is_undone_alone_in_its_transaction() {
     names.sort_unstable();
     assert_eq!(names, ["fourth", "second"]);
     assert!(writer.counts().commits.load(Ordering::Relaxed) <= 3);
+}
+
+#[tokio::test]
+async fn what_was_committed_into_a_file_that_was_taken_away_is_not_acknowledged() {
+    let (folder, writer) = writer();
+    let database = folder.path().join("stent.db");
+    let taken_away = writer.write("take away", 1, move |_| {
+        std::fs::remove_file(database).unwrap();
+        Ok(())
+    });
+    let error = taken_away.await.unwrap_err();
+    assert!(error.is_outcome_unknown(), "{error}");
+    let error = writer.write("next", 1, |_| Ok(())).await.unwrap_err();
+    assert!(matches!(error, StoreError::Final { .. }), "{error}");
 }

@@ -7,5 +7,7 @@ mod deadlock;
 mod group_commit;
 mod hints;
 mod opening;
+#[cfg(unix)]
+mod place;
 mod processes;
 mod within;
