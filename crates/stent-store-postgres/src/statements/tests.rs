@@ -7,7 +7,8 @@ use super::*;
 const SCHEMA: &str = "CREATE SCHEMA stent;";
 const TABLES: &str = concat!(
     include_str!("../../migrations/0001_initial.sql"),
-    include_str!("../../migrations/0002_plain_sql.sql")
+    include_str!("../../migrations/0002_plain_sql.sql"),
+    include_str!("../../migrations/0003_views.sql")
 );
 const FILL: &str = include_str!("fill.sql");
 

@@ -7,6 +7,7 @@ mod fleet;
 #[path = "../programs/process.rs"]
 mod process;
 mod transactions;
+mod views;
 
 use std::{
     sync::{
