@@ -17,14 +17,15 @@ use crate::{
 };
 
 /// Every migration, in order; the first makes schema 1. A released one is never edited.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_plain_sql.sql"),
     include_str!("../migrations/0003_views.sql"),
+    include_str!("../migrations/0004_comments.sql"),
 ];
 
 /// The newest schema that this version knows.
-pub(crate) const NEWEST: i32 = 3;
+pub(crate) const NEWEST: i32 = 4;
 
 const _: () = assert!(
     NEWEST as usize == MIGRATIONS.len(),

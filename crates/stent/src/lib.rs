@@ -111,4 +111,8 @@ mod pages {
 
     #[doc = include_str!("../../../docs/tutorial.md")]
     struct Tutorial;
+
+    #[cfg(feature = "postgres")]
+    #[doc = include_str!("../../../docs/plain-sql.md")]
+    struct PlainSql;
 }

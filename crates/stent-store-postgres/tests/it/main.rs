@@ -9,6 +9,7 @@ mod plain_sql;
 mod pooler;
 mod races;
 mod roles;
+mod schema;
 mod support;
 mod tls;
 mod within;
