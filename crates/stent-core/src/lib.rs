@@ -42,6 +42,7 @@ pub mod lease;
 pub mod limit;
 mod outcome;
 mod payload;
+mod readable;
 pub mod retention;
 pub mod retry;
 pub mod signal;

@@ -4,7 +4,9 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::readable::Readable;
 
 /// A JSON document: an input, a result, a signal. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +25,8 @@ pub enum PayloadError {
         "the value holds a float that is not finite, which JSON cannot hold; use `Option` or a string for it"
     )]
     NotFinite,
-    /// The text is not JSON, or nested deeper than 127 levels.
+    /// The text is not JSON, or no decoder reads it back: it is nested deeper than 127 levels, or holds half of a surrogate pair or a number that no
+    /// float holds.
     #[error("the text is not JSON that can be read back")]
     Malformed(#[source] serde_json::Error),
     /// The document is longer than the limit.
@@ -85,7 +88,7 @@ impl Payload {
                 limit,
             });
         }
-        serde_json::from_str::<IgnoredAny>(&text).map_err(PayloadError::Malformed)?;
+        serde_json::from_str::<Readable>(&text).map_err(PayloadError::Malformed)?;
         Ok(Self(text))
     }
 
@@ -136,6 +139,36 @@ impl fmt::Debug for Payload {
 #[cfg(test)]
 mod tests {
     use super::Payload;
+
+    #[test]
+    fn what_is_accepted_can_be_read_back() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        let (deepest, deeper) = (nested(127), nested(128));
+        let limit = 10_000;
+        for text in [
+            &deepest,
+            r#"{"a":[1,-2,3.5e300,true,null,"\u0000\ud83d\ude00"],"a":{}}"#,
+            "123456789012345678901234567890",
+            "0.1e-999",
+        ] {
+            let payload = Payload::parse(text, limit).unwrap();
+            payload.decode::<serde_json::Value>().unwrap();
+        }
+        let lone = r#"{"\udc00":1}"#;
+        for text in [
+            &deeper,
+            r#""\ud83d""#,
+            lone,
+            "1e999",
+            "[1e400]",
+            "[",
+            "1 2",
+            "",
+        ] {
+            assert!(Payload::parse(text, limit).is_err(), "{text}");
+            assert!(serde_json::from_str::<serde_json::Value>(text).is_err());
+        }
+    }
 
     #[test]
     fn one_byte_too_many_is_one_byte() {
