@@ -291,10 +291,10 @@ CREATE INDEX workers_seen ON stent.worker_reports USING btree (seen_at DESC, nam
 -- seen_at timestamp with time zone
 
 -- Function stent.check_name(kind text, name text) returns void
---   set search_path=pg_catalog, pg_temp
+--   set search_path=pg_catalog, pg_temp, standard_conforming_strings=on
 
 -- Function stent.check_payload(payload text) returns void
---   set search_path=pg_catalog, pg_temp
+--   set search_path=pg_catalog, pg_temp, standard_conforming_strings=on
 
 -- Function stent.dispatch(function text, input json, queue text DEFAULT 'default'::text, priority bigint DEFAULT 0, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, timeout interval DEFAULT NULL::interval, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[]) returns uuid
 --   set search_path=pg_catalog, pg_temp

@@ -445,6 +445,62 @@ async fn bad_input_is_refused_with_what_to_do() {
         .unwrap();
 }
 
+/// SQL and Rust agree on what is a payload, at each border that there is.
+#[tokio::test]
+async fn sql_takes_just_the_payloads_that_rust_takes() {
+    let (_database, _store, client) = world().await;
+    client
+        .batch_execute("SET standard_conforming_strings = off")
+        .await
+        .unwrap();
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let mixed = |depth: usize| r#"{"[[":["#.repeat(depth) + &"]}".repeat(depth);
+    let wide = format!("[{}{{}}]", r#"[],{"a":[]},"#.repeat(200));
+    let long = |digit: &str| digit.repeat(309);
+    let mut payloads = vec![nested(127), nested(128), mixed(63), mixed(64), wide];
+    payloads.extend([format!("\"{}\"", nested(500)), long("1"), long("9")]);
+    payloads.extend(["{".repeat(200), format!("[{}]", "1e3, 1E+3, ".repeat(5))]);
+    for text in [
+        r#""\ud83d\ude00""#,
+        r#""\uD83D\uDE00\\ud83d""#,
+        r#""\ud83d""#,
+        r#""\ude00\ud83d""#,
+        r#""\ud83d\\ude00""#,
+        r#""\\\ud83d""#,
+        r#"{"\udc00":1}"#,
+        r#""\\\\ud83d""#,
+        "1e308",
+        "1.7976931348623157e308",
+        "1.7976931348623159e308",
+        "-1E+309",
+        "1e999",
+        "0e999",
+        "1e-999",
+        "[1,{\"a\":1e400}]",
+        "\"1e999\"",
+        "12345678901234567890123",
+        "\u{feff}1",
+        " \t\r\n1 ",
+        "\u{a0}1",
+        "+1",
+        ".5",
+        "1.",
+        "-0",
+        "NaN",
+        "\"\u{7f}\u{2028}\"",
+        "\"\\x\"",
+        "\"\\u12g4\"",
+    ] {
+        payloads.push(text.to_owned());
+    }
+    for payload in payloads {
+        let by_rust = Payload::parse(payload.as_str(), 10_000).is_ok();
+        let sql = "SELECT stent.dispatch('f', $1::text)";
+        let by_sql = client.query_one(sql, &[&payload]).await;
+        assert_eq!(by_sql.is_ok(), by_rust, "{payload}: {by_sql:?}");
+    }
+}
+
 #[test]
 fn the_limits_are_those_of_the_core() {
     let text = include_str!("../../migrations/0002_plain_sql.sql");
