@@ -19,7 +19,7 @@ impl Stent {
     /// Executions by a query, newest first, in pages.
     ///
     /// # Errors
-    /// [`Error::Store`](Error::Store), [`Error::Unavailable`](Error::Unavailable).
+    /// [`Error::Store`], [`Error::Unavailable`].
     ///
     /// ```
     /// # use stent_client::{Stent, Tag, ExecutionQuery};
