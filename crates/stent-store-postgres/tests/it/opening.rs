@@ -153,3 +153,43 @@ async fn a_store_outlives_its_server() {
     }
     assert!(executions(&store).await.contains(&execution));
 }
+
+/// Takes back what the migrations after the first have made.
+const BACK_TO_THE_FIRST: &str = "\
+DO $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN SELECT 'stent.' || relname AS name FROM pg_class WHERE relnamespace = 'stent'::regnamespace AND relkind = 'v' LOOP
+        EXECUTE 'DROP VIEW IF EXISTS ' || part.name || ' CASCADE';
+    END LOOP;
+    FOR part IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'stent'::regnamespace AND proname <> 'now_us' LOOP
+        EXECUTE 'DROP FUNCTION ' || part.name;
+    END LOOP;
+    DROP TABLE stent.installation;
+    DELETE FROM stent.migrations WHERE number > 1;
+END $$";
+
+#[tokio::test]
+async fn a_schema_of_the_first_version_is_brought_up_to_date_with_what_it_holds() {
+    let database = database();
+    let execution = dispatch(&open(database.url()).await, "1").await.unwrap();
+    database
+        .sql(&format!(
+            "SET client_min_messages = warning; {BACK_TO_THE_FIRST}"
+        ))
+        .unwrap();
+    let refused = refusal(options(database.url()).migrate(false)).await;
+    assert!(
+        matches!(refused, OpenError::OlderSchema { found: 1, .. }),
+        "{refused}"
+    );
+    let store = open(database.url()).await;
+    database.sql("SELECT stent.dispatch('f', '2')").unwrap();
+    assert!(executions(&store).await.contains(&execution));
+    assert_eq!(claim(&store, 10).await.unwrap().len(), 2);
+    let seen = database
+        .sql("SELECT count(*) FROM stent.leases JOIN stent.executions ON id = execution_id")
+        .unwrap();
+    assert_eq!(seen, "2");
+}

@@ -271,3 +271,17 @@ async fn the_stores_clock_decides() {
     let claimed = claim(&store, 1).await.unwrap();
     assert_eq!(claimed[0].task.created_at, now);
 }
+
+#[tokio::test]
+async fn a_transaction_of_deadpool_is_taken_too() {
+    let (database, store, _) = world().await;
+    let config = database.url().parse().unwrap();
+    let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
+    let mut client = pool.get().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    let request = one(execution("1"));
+    store.dispatch_in(&transaction, &request).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(executions(&store).await.len(), 1);
+}
