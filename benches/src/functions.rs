@@ -7,13 +7,20 @@ use std::{
 
 use stent::prelude::*;
 
-use crate::measure::now;
+use crate::{measure::now, processes::say};
 
 /// The smallest task.
 #[durable]
 pub(crate) async fn noop(number: u64) -> stent::Result<()> {
     let _ = number;
     Ok(())
+}
+
+/// Says that it was started to the process that started this one.
+#[durable]
+pub(crate) async fn tell(number: u64) -> stent::Result<()> {
+    let _ = number;
+    say("began").map_err(stent::Error::other)
 }
 
 /// Children, one after the other.

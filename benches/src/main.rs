@@ -15,6 +15,7 @@ mod functions;
 mod limit;
 mod measure;
 mod options;
+mod processes;
 mod report;
 mod stores;
 mod workloads;
@@ -33,7 +34,11 @@ use crate::{
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let done = match processes::as_worker() {
+        Some(url) => processes::work(&url),
+        None => run(&Options::parse()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("failed: {error}");
@@ -80,15 +85,4 @@ fn run(options: &Options) -> Result {
         report.write(file)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_workload_does_on_every_store_what_it_counts() {
-        let options = Options::parse_from(["stent-benches", "--quick"]);
-        run(&options).unwrap();
-    }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Sample {
     pub(crate) workload: &'static str,
     pub(crate) value: f64,
     pub(crate) unit: Unit,
-    /// What hand-written SQL reached in the same round.
+    /// What hand-written SQL reached in the same round; NaN where there is nothing to compare with.
     pub(crate) limit: f64,
     /// What that was.
     pub(crate) limit_is: &'static str,
@@ -58,6 +58,8 @@ pub(crate) enum Unit {
     TasksPerSecond,
     StepsPerSecond,
     Milliseconds,
+    MillisecondsPerSecond,
+    PerSecond,
 }
 
 impl Unit {
@@ -66,13 +68,15 @@ impl Unit {
             Self::TasksPerSecond => "tasks/s",
             Self::StepsPerSecond => "steps/s",
             Self::Milliseconds => "ms",
+            Self::MillisecondsPerSecond => "ms/s",
+            Self::PerSecond => "1/s",
         }
     }
 
     pub(crate) const fn better(self) -> &'static str {
         match self {
             Self::TasksPerSecond | Self::StepsPerSecond => "higher",
-            Self::Milliseconds => "lower",
+            Self::Milliseconds | Self::MillisecondsPerSecond | Self::PerSecond => "lower",
         }
     }
 }

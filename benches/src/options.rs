@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// How often everything is measured; medians are reported
     #[arg(long, default_value_t = 3)]
     runs: u32,
+    /// How many other tasks `backlog` puts in the way
+    #[arg(long, default_value_t = 1_000_000)]
+    others: usize,
     /// Small and once: shows that everything runs, not how fast
     #[arg(long)]
     quick: bool,
@@ -53,6 +56,11 @@ impl Options {
         } else {
             self.store.clone()
         }
+    }
+
+    /// How many other tasks are in the way of a drain.
+    pub(crate) fn others(&self) -> usize {
+        self.others
     }
 
     /// Whether SQLite runs with `synchronous=NORMAL`.

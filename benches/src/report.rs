@@ -120,7 +120,7 @@ impl fmt::Display for Report {
         for figure in self.lines.iter().filter_map(Line::figure) {
             writeln!(
                 f,
-                "{:<22} {:<8} {:>10} {:<8} {:>10} {:>10} {:>10} {:>7.2} {:>9}  {}",
+                "{:<22} {:<8} {:>10} {:<8} {:>10} {:>10} {:>10} {:>7} {:>9}  {}",
                 figure.workload,
                 figure.store,
                 Short(figure.value),
@@ -128,7 +128,7 @@ impl fmt::Display for Report {
                 Short(figure.min),
                 Short(figure.max),
                 Short(figure.limit),
-                figure.ratio_to_limit,
+                Ratio(figure.ratio_to_limit),
                 figure
                     .commits_per_unit
                     .map_or_else(String::new, |commits| format!("{commits:.4}")),
@@ -139,12 +139,28 @@ impl fmt::Display for Report {
     }
 }
 
+/// A ratio, if there is one.
+struct Ratio(f64);
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = if self.0.is_nan() {
+            String::new()
+        } else {
+            format!("{:.2}", self.0)
+        };
+        f.pad(&text)
+    }
+}
+
 /// A number with as many digits as mean something.
 struct Short(f64);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if self.0 < 100.0 {
+        let text = if self.0.is_nan() {
+            String::new()
+        } else if self.0 < 100.0 {
             format!("{:.3}", self.0)
         } else {
             format!("{:.0}", self.0)

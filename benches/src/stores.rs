@@ -48,6 +48,8 @@ impl fmt::Display for StoreKind {
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     counted: Option<Arc<SqliteStore>>,
+    /// By which other processes open it too.
+    url: Option<String>,
     // Dropped last, when nothing has its files open any more.
     _folder: Option<TempDir>,
 }
@@ -55,16 +57,19 @@ pub(crate) struct Opened {
 impl Opened {
     pub(crate) async fn new(kind: StoreKind, options: &Options) -> Result<Self> {
         match kind {
-            StoreKind::Postgres => Ok(Self {
-                store: Arc::new(
-                    PostgresStore::open(&PostgresServer::running()?.database()?).await?,
-                ),
-                counted: None,
-                _folder: None,
-            }),
+            StoreKind::Postgres => {
+                let url = PostgresServer::running()?.database()?;
+                Ok(Self {
+                    store: Arc::new(PostgresStore::open(&url).await?),
+                    counted: None,
+                    url: Some(url),
+                    _folder: None,
+                })
+            }
             StoreKind::Memory => Ok(Self {
                 store: Arc::new(MemoryStore::new()),
                 counted: None,
+                url: None,
                 _folder: None,
             }),
             StoreKind::Sqlite => {
@@ -74,13 +79,17 @@ impl Opened {
                 } else {
                     Synchronous::Full
                 };
-                let store = SqliteOptions::new(folder.path().join("bench.db"))
-                    .synchronous(synchronous)
-                    .open()?;
+                let path = folder.path().join("bench.db");
+                let mut url = format!("sqlite:{}", path.display());
+                if options.is_normal() {
+                    url.push_str("?synchronous=normal");
+                }
+                let store = SqliteOptions::new(path).synchronous(synchronous).open()?;
                 let store = Arc::new(store);
                 Ok(Self {
                     store: Arc::clone(&store) as Arc<dyn Store>,
                     counted: Some(store),
+                    url: Some(url),
                     _folder: Some(folder),
                 })
             }
@@ -89,6 +98,15 @@ impl Opened {
 
     pub(crate) fn client(&self) -> Stent {
         Stent::new(Arc::clone(&self.store))
+    }
+
+    /// The URL by which other processes open it too.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub(crate) fn url(&self) -> Result<&str> {
+        let url = self.url.as_deref();
+        url.ok_or_else(|| "no other process can open this store".into())
     }
 
     /// Transactions that were committed since it was opened, where the store counts them.

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     /// Write the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this workload: store, dispatch, drain, latency, steps, fanout or backlog; may be given more than once
+    /// Only this workload: store, dispatch, drain, latency, steps, fanout, processes or backlog; may be given more than once
     #[arg(long, value_name = "WORKLOAD")]
     only: Vec<String>,
     /// Only on this store: memory, sqlite or postgres; may be given more than once
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// How often everything is measured; medians are reported
     #[arg(long)]
     runs: Option<u32>,
+    /// How many other tasks `backlog` puts in the way [default: 1000000]
+    #[arg(long)]
+    others: Option<usize>,
     /// Small and once: shows that everything runs, not how fast
     #[arg(long)]
     quick: bool,
@@ -57,6 +60,9 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     if let Some(runs) = options.runs {
         bench.args(["--runs", &runs.to_string()]);
+    }
+    if let Some(others) = options.others {
+        bench.args(["--others", &others.to_string()]);
     }
     if options.quick {
         bench.arg("--quick");

@@ -15,7 +15,6 @@ use crate::{
 };
 
 const TASKS: usize = 50_000;
-const OTHERS: usize = 500_000;
 
 /// What else is in the store.
 #[derive(Clone, Copy)]
@@ -52,7 +51,7 @@ pub(super) async fn run(store: StoreKind, options: &Options) -> Result<Vec<Sampl
 
 /// Drains so many tasks beside the others.
 async fn drain(store: StoreKind, options: &Options, others: Others, tasks: usize) -> Result<Ran> {
-    let count = options.scaled(OTHERS);
+    let count = options.scaled(options.others());
     let opened = Opened::new(store, options).await?;
     let stay = match others {
         Others::None => 0,

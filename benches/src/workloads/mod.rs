@@ -5,6 +5,7 @@ mod dispatch;
 mod drain;
 mod fanout;
 mod latency;
+mod processes;
 mod steps;
 mod store;
 
@@ -37,18 +38,21 @@ pub(crate) enum Workload {
     Steps,
     /// One execution with 10,000 children at once
     Fanout,
+    /// Workers in processes of their own: a drain by 1, 2 and 4, from dispatch here until the body starts there, and an idle one's cost
+    Processes,
     /// A drain beside many tasks that have ended, sleep, or wait for a full limit, each alone, and without them
     Backlog,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Store,
         Self::Dispatch,
         Self::Drain,
         Self::Latency,
         Self::Steps,
         Self::Fanout,
+        Self::Processes,
         Self::Backlog,
     ];
 
@@ -66,6 +70,7 @@ impl Workload {
             Self::Latency => latency::run(store, options, limit).await,
             Self::Steps => steps::run(store, options, limit).await,
             Self::Fanout => fanout::run(store, options, limit).await,
+            Self::Processes => processes::run(store, options, limit).await,
             Self::Backlog => backlog::run(store, options).await,
         }
     }
@@ -80,6 +85,7 @@ impl fmt::Display for Workload {
             Self::Latency => "latency",
             Self::Steps => "steps",
             Self::Fanout => "fanout",
+            Self::Processes => "processes",
             Self::Backlog => "backlog",
         })
     }
