@@ -1,7 +1,7 @@
 //! Telling other processes: at once when it is quiet, and seldom enough when it is not.
 //!
-//! One statement at a time tells everything that has gathered; the same words are said at most five times a second; where too much gathers,
-//! "look at everything" is said instead; and nothing is said while nobody listens.
+//! One statement at a time tells everything that has gathered; the same words are said the less often the more listen, since each of them wakes
+//! all; where too much gathers, "look at everything" is said instead; and nothing is said while nobody listens.
 
 use std::{
     collections::HashMap,
@@ -20,15 +20,18 @@ use tokio_postgres::types::Type;
 use super::{Running, Wire, payload};
 
 const NOTIFY: &str = include_str!("../../sql/listen/notify.sql");
-const IS_HEARD: &str = include_str!("../../sql/listen/is_heard.sql");
+const LISTENERS: &str = include_str!("../../sql/listen/listeners.sql");
 
-/// How long it is until the same words are said again.
-const SAME_WORDS: Duration = Duration::from_millis(200);
+/// How long it is until the same words are said again, for each who listens: one process wakes others no more than 200 times a second, so that
+/// a single worker hears of each of a few calls, and a hundred of them do not all look for every one.
+const SAME_WORDS: Duration = Duration::from_millis(5);
+/// The longest that it is, however many listen.
+const SAME_WORDS_MAX: Duration = Duration::from_millis(200);
 /// How long it is until anything is said again: under load, what gathers meanwhile travels together.
 const ANY_WORDS: Duration = Duration::from_millis(5);
 /// Hints that are told one by one. With more, a listener is as well off when it looks at everything.
 const GATHERED_MAX: usize = 100;
-/// How long it is known whether somebody listens. A listener that begins meanwhile looks by itself, as it does when it begins.
+/// How long it is known how many listen. A listener that begins meanwhile looks by itself, as it does when it begins.
 const HEARD_FOR: Duration = Duration::from_secs(1);
 /// How long telling may take; it is given up then, and a connection of the pool is free again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,9 +86,9 @@ impl Gathered {
         }
     }
 
-    /// Takes what may be said now, given when what was said last; leaves the rest.
-    fn take(&mut self, said: &HashMap<Subject, Instant>, now: Instant) -> Vec<(Subject, Hint)> {
-        let may = |subject: &Subject| said.get(subject).is_none_or(|at| now >= *at + SAME_WORDS);
+    /// Takes what may be said now, given from when on what was said may be said again; leaves the rest.
+    fn take(&mut self, again: &HashMap<Subject, Instant>, now: Instant) -> Vec<(Subject, Hint)> {
+        let may = |subject: &Subject| again.get(subject).is_none_or(|at| now >= *at);
         let (ready, later) = mem::take(&mut self.hints)
             .into_iter()
             .partition(|(subject, _)| may(subject));
@@ -143,30 +146,30 @@ impl Notifier {
 }
 
 async fn run(wire: &Wire, desk: &Desk) {
-    let mut said: HashMap<Subject, Instant> = HashMap::new();
-    let mut heard_until = Instant::now();
-    let mut is_heard = false;
+    let mut again: HashMap<Subject, Instant> = HashMap::new();
+    let mut known_until = Instant::now();
+    let mut listeners = 0;
     loop {
         desk.arrived.notified().await;
         loop {
             let now = Instant::now();
-            said.retain(|_, at| now < *at + SAME_WORDS);
-            let ready = desk.gathered().take(&said, now);
+            again.retain(|_, at| now < *at);
+            let ready = desk.gathered().take(&again, now);
             if ready.is_empty() {
                 // What is left was said a moment ago, or there is nothing: then the next hint is waited for.
                 let is_left = !desk.gathered().hints.is_empty();
-                let Some(next) = said.values().min().filter(|_| is_left) else {
+                let Some(next) = again.values().min().filter(|_| is_left) else {
                     break;
                 };
-                sleep_until(*next + SAME_WORDS).await;
+                sleep_until(*next).await;
                 continue;
             }
-            if now >= heard_until {
+            if now >= known_until {
                 // Where that cannot be found out, telling would fail as well.
-                is_heard = timeout(PATIENCE, wire.is_heard()).await.unwrap_or(false);
-                heard_until = Instant::now() + HEARD_FOR;
+                listeners = timeout(PATIENCE, wire.listeners()).await.unwrap_or(0);
+                known_until = Instant::now() + HEARD_FOR;
             }
-            if is_heard {
+            if listeners > 0 {
                 let payloads: Vec<_> = ready
                     .iter()
                     .map(|(_, hint)| payload::write(wire.own, hint))
@@ -174,11 +177,17 @@ async fn run(wire: &Wire, desk: &Desk) {
                 timeout(PATIENCE, wire.notify(&payloads))
                     .await
                     .unwrap_or_default();
-                said.extend(ready.into_iter().map(|(subject, _)| (subject, now)));
+                let next = now + spacing(listeners);
+                again.extend(ready.into_iter().map(|(subject, _)| (subject, next)));
             }
             sleep_until(now + ANY_WORDS).await;
         }
     }
+}
+
+/// How long it is until the same words are said again to so many.
+fn spacing(listeners: u32) -> Duration {
+    SAME_WORDS.saturating_mul(listeners).min(SAME_WORDS_MAX)
 }
 
 impl Wire {
@@ -194,16 +203,18 @@ impl Wire {
         }
     }
 
-    async fn is_heard(&self) -> bool {
+    /// How many others listen.
+    async fn listeners(&self) -> u32 {
         let Ok(connection) = self.pool.get("notify").await else {
-            return false;
+            return 0;
         };
         let own = self.listener.load(Ordering::Relaxed);
         let schema = &*self.options.schema;
         let answer = connection
-            .query_typed_one(IS_HEARD, &[(&schema, Type::TEXT), (&own, Type::INT4)])
+            .query_typed_one(LISTENERS, &[(&schema, Type::TEXT), (&own, Type::INT4)])
             .await;
-        answer.is_ok_and(|row| row.try_get(0).unwrap_or(false))
+        let count = answer.and_then(|row| row.try_get::<_, i64>(0));
+        count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
     }
 }
 
@@ -241,11 +252,18 @@ mod tests {
         let mut gathered = Gathered::default();
         gathered.add(&due("a", 1));
         gathered.add(&due("b", 1));
-        let said = HashMap::from([(subject(&due("a", 1)), now)]);
-        let ready = gathered.take(&said, now + Duration::from_millis(1));
+        let again = HashMap::from([(subject(&due("a", 1)), now + spacing(1))]);
+        let ready = gathered.take(&again, now + Duration::from_millis(1));
         assert_eq!(ready.len(), 1);
         assert_eq!(ready[0].1, due("b", 1));
-        assert_eq!(gathered.take(&said, now + SAME_WORDS).len(), 1);
+        assert_eq!(gathered.take(&again, now + spacing(1)).len(), 1);
+    }
+
+    #[test]
+    fn the_more_listen_the_less_often_is_said_the_same() {
+        assert_eq!(spacing(1), SAME_WORDS);
+        assert_eq!(spacing(10), 10 * SAME_WORDS);
+        assert_eq!(spacing(1_000), SAME_WORDS_MAX);
     }
 
     #[test]
