@@ -4,8 +4,11 @@
 //! see ([`history`]): the bodies, the clients, and whoever does the damage. At the end the history is judged by pure functions ([`limit`]), which
 //! share no code with the engine and ask the database nothing: they find what must not be, or figures of a trial in which all was well.
 //!
-//! `cargo xtask trial` runs them.
+//! [`proxy`] stands before a server and cuts connections at a COMMIT.
+//!
+//! `cargo xtask trial` runs the trials.
 
 pub mod history;
 pub mod limit;
 pub mod process;
+pub mod proxy;

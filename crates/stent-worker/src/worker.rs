@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use stent_core::{
-    WorkerName,
+    WorkerName, defaults,
     store::{DeclareRequest, FunctionDeclaration},
 };
 use tokio::{
@@ -19,7 +19,9 @@ use tokio::{
 };
 
 use crate::{
-    WorkerError, WorkerStats, claimer, cleaner,
+    WorkerError, WorkerStats,
+    backoff::Backoff,
+    claimer, cleaner,
     committer::{self, Unit},
     live::Event,
     news, renewer,
@@ -92,13 +94,23 @@ async fn declare(shared: &Shared) -> Result<(), WorkerError> {
             limit: function.limit,
         })
         .collect();
-    let answer = shared
-        .store
-        .declare(DeclareRequest {
-            worker: shared.report(),
-            functions,
-        })
-        .await?;
+    let request = DeclareRequest {
+        worker: shared.report(),
+        functions,
+    };
+    let until = after(defaults::CLIENT_PATIENCE);
+    let mut backoff = Backoff::new(shared);
+    let answer = loop {
+        match shared.store.declare(request.clone()).await {
+            Ok(answer) => break answer,
+            // A store that is away for a moment fails no start; one that stays away does.
+            Err(error) if error.is_retryable() && Instant::now() < until => {
+                tracing::warn!(%error, "cannot announce the worker; trying again");
+                backoff.wait().await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
     for difference in answer.differences {
         tracing::warn!(
             function = %difference.function, before = ?difference.before, by_operator = ?difference.by_operator,

@@ -115,3 +115,22 @@ async fn a_task_whose_history_cannot_be_read_is_given_back_by_a_drain() {
     assert!(took < 16 * SECOND, "{took:?}");
     assert_eq!(execution.state().await.unwrap(), StateKind::Pending);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_starts_as_soon_as_its_store_is_back_and_not_without_it() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let start = || {
+        let stent = Stent::new(Arc::clone(&store) as _);
+        stent.worker().register(functions![calls_eight]).start()
+    };
+    store.set_down(true);
+    let error = start().await.unwrap_err().to_string();
+    assert!(world.elapsed() >= 30 * SECOND, "{:?}", world.elapsed());
+    assert!(error.contains("store"), "{error}");
+
+    let starting = tokio::spawn(start());
+    world.pass(10 * SECOND).await;
+    store.set_down(false);
+    starting.await.unwrap().unwrap().drain().await.unwrap();
+}
