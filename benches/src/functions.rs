@@ -5,22 +5,15 @@ use std::{
     time::Instant,
 };
 
-use stent::prelude::*;
+use stent::{FunctionDefinition, prelude::*};
 
-use crate::{measure::now, processes::say};
+use crate::measure::{nanoseconds, now};
 
 /// The smallest task.
 #[durable]
 pub(crate) async fn noop(number: u64) -> stent::Result<()> {
     let _ = number;
     Ok(())
-}
-
-/// Says that it was started to the process that started this one.
-#[durable]
-pub(crate) async fn tell(number: u64) -> stent::Result<()> {
-    let _ = number;
-    say("began").map_err(stent::Error::other)
 }
 
 /// Children, one after the other.
@@ -55,18 +48,42 @@ pub(crate) async fn hold(number: u64) -> stent::Result<()> {
     std::future::pending().await
 }
 
+/// Takes a slot of its function for a moment.
+#[durable(max_concurrent = 1)]
+pub(crate) async fn take_turn(number: u64) -> stent::Result<()> {
+    let _ = number;
+    Ok(())
+}
+
 /// When a body was started.
 #[derive(Debug, Default)]
-pub(crate) struct Started(Mutex<Option<Instant>>);
+pub(crate) struct Started {
+    last: Mutex<Option<Instant>>,
+    tell: Option<fn(i64)>,
+}
 
 impl Started {
+    /// One that tells of each start, by nanoseconds of the monotonic clock.
+    pub(crate) fn telling(tell: fn(i64)) -> Self {
+        Self {
+            tell: Some(tell),
+            ..Self::default()
+        }
+    }
+
     /// When the last body was started; none since it was asked last.
     pub(crate) fn take(&self) -> Option<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn set(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
+        match self.tell {
+            Some(tell) => tell(nanoseconds()),
+            None => *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now()),
+        }
     }
 }
 
@@ -76,4 +93,9 @@ pub(crate) async fn probe(number: u64, #[state] started: Arc<Started>) -> stent:
     started.set();
     let _ = number;
     Ok(())
+}
+
+/// The functions without a limit and without state.
+pub(crate) fn plain() -> Vec<&'static FunctionDefinition> {
+    functions![noop, call_in_sequence, step_in_sequence, fan_out].into()
 }

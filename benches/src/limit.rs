@@ -5,42 +5,46 @@
 //! Every batch is one transaction. The connection is set up as the SQLite store sets up its own.
 
 pub(crate) mod postgres;
+pub(crate) mod sqlite;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
-
-use rusqlite::{Connection, Statement, params};
+use std::time::{Duration, Instant};
 
 use crate::{
     Result,
-    measure::{Sample, Unit, milliseconds, now, quantile, rate},
+    measure::{Sample, Unit, milliseconds, quantile},
     options::Options,
+    stores::StoreKind,
 };
 
-/// Batch sizes, each with the number of tasks that it is measured by.
-const BATCHES: [(usize, usize); 4] = [(1, 2_000), (10, 20_000), (100, 100_000), (1_000, 100_000)];
+/// Which batch sizes are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Batches {
+    None,
+    Single,
+    Large,
+    SingleAndLarge,
+    All,
+}
 
-const SCHEMA: &str = "
-    CREATE TABLE tasks (
-        id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, state INTEGER NOT NULL, run_at INTEGER NOT NULL, lease_until INTEGER, holder TEXT,
-        token INTEGER NOT NULL DEFAULT 0, ended_at INTEGER, input TEXT NOT NULL, outcome TEXT);
-    CREATE INDEX due ON tasks (lane, run_at) WHERE state = 1;
-    CREATE INDEX leased ON tasks (lease_until) WHERE state = 2;
-    CREATE INDEX ended ON tasks (ended_at) WHERE state = 4;";
-const INSERT: &str = "INSERT INTO tasks (lane, state, run_at, input) VALUES (1, 1, ?1, ?2)";
-const CLAIM: &str = "
-    WITH picked AS MATERIALIZED (SELECT id FROM tasks WHERE lane = 1 AND state = 1 AND run_at <= ?1 ORDER BY run_at LIMIT ?2)
-    UPDATE tasks SET state = 2, lease_until = ?3, holder = ?4, token = token + 1 WHERE id IN (SELECT id FROM picked)
-    RETURNING id, token, input";
-const COMPLETE: &str = "
-    UPDATE tasks SET state = 4, lease_until = NULL, holder = NULL, ended_at = ?3, outcome = ?4 WHERE id = ?1 AND token = ?2 AND state = 2";
+impl Batches {
+    /// Batch sizes, each with the number of tasks that it is measured by.
+    const fn sizes(self) -> &'static [(usize, usize)] {
+        const SIZES: &[(usize, usize)] =
+            &[(1, 2_000), (100, 100_000), (1_000, 100_000), (10, 20_000)];
+        match self {
+            Self::None => &[],
+            Self::Single => SIZES.split_at(1).0,
+            Self::Large => SIZES.split_at(1).1.split_at(2).0,
+            Self::SingleAndLarge => SIZES.split_at(3).0,
+            Self::All => SIZES,
+        }
+    }
+}
 
 /// What the database reached in one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
-    /// By batch size, the smallest first.
+    /// By batch size.
     pub(crate) batches: Vec<AtBatch>,
 }
 
@@ -70,7 +74,8 @@ impl AtBatch {
 impl Limit {
     /// Single tasks.
     pub(crate) fn single(&self) -> &AtBatch {
-        self.batches.first().expect("`BATCHES` is not empty")
+        let single = self.batches.iter().find(|at| at.batch == 1);
+        single.expect("the workload says that it needs it")
     }
 
     /// The batches that drain fastest.
@@ -79,7 +84,7 @@ impl Limit {
         self.batches
             .iter()
             .max_by(fastest)
-            .expect("`BATCHES` is not empty")
+            .expect("the workload says that it needs it")
     }
 
     /// Milliseconds that a fraction of single inserts did not exceed: one commit each.
@@ -93,46 +98,21 @@ impl Limit {
     }
 }
 
-/// Measures every batch size, each in a database of its own.
-pub(crate) fn measure(options: &Options) -> Result<Limit> {
-    let batches = BATCHES.iter().map(|&(batch, tasks)| {
-        let folder = options.temporary()?;
-        let tasks = options.scaled(tasks).max(batch);
-        at_batch(&folder.path().join("limit.db"), batch, tasks, options)
-    });
-    Ok(Limit {
-        batches: batches.collect::<Result<_>>()?,
-    })
-}
-
-fn at_batch(path: &Path, batch: usize, tasks: usize, options: &Options) -> Result<AtBatch> {
-    let connection = open(path, options.is_normal())?;
-    let rounds = tasks / batch;
-    let began = now();
-    let inserting = insert(&connection, batch, rounds)?;
-    let insert = rate(rounds * batch, began.elapsed());
-    let mut spans = Drain::default();
-    let mut claim = connection.prepare(CLAIM)?;
-    let mut complete = connection.prepare(COMPLETE)?;
-    for _ in 0..rounds {
-        let began = now();
-        let claimed = claim_batch(&connection, &mut claim, batch)?;
-        let between = now();
-        complete_batch(&connection, &mut complete, &claimed)?;
-        spans.add(began, between, now());
-        if claimed.len() != batch {
-            return Err(format!("{} tasks were claimed instead of {batch}", claimed.len()).into());
-        }
+/// Measures batch sizes, each in a database of its own. The memory store has no limit, so it is put beside SQLite's, which nobody is shown.
+pub(crate) async fn measure(
+    store: StoreKind,
+    batches: Batches,
+    options: &Options,
+) -> Result<Limit> {
+    let mut measured = Vec::new();
+    for &(batch, tasks) in batches.sizes() {
+        let tasks = options.scaled(tasks).max(2 * batch);
+        measured.push(match store {
+            StoreKind::Memory | StoreKind::Sqlite => sqlite::at_batch(batch, tasks, options)?,
+            StoreKind::Postgres => postgres::at_batch(batch, tasks).await?,
+        });
     }
-    let all = inserting.iter().zip(&spans.rounds);
-    Ok(AtBatch {
-        batch,
-        insert,
-        claim: rate(rounds * batch, spans.claiming),
-        complete: rate(rounds * batch, spans.completing),
-        all: all.map(|(insert, drain)| insert + drain).collect(),
-        inserting,
-    })
+    Ok(Limit { batches: measured })
 }
 
 #[derive(Default)]
@@ -150,68 +130,6 @@ impl Drain {
     }
 }
 
-fn open(path: &Path, normal: bool) -> Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", if normal { "NORMAL" } else { "FULL" })?;
-    connection.pragma_update(None, "cache_size", -64 * 1_024)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 4_000, |_| Ok(()))?;
-    connection.execute_batch(SCHEMA)?;
-    Ok(connection)
-}
-
-/// Inserts; gives the milliseconds that each transaction took.
-fn insert(connection: &Connection, batch: usize, rounds: usize) -> Result<Vec<f64>> {
-    let mut insert = connection.prepare(INSERT)?;
-    let mut spans = Vec::with_capacity(rounds);
-    for round in 0..rounds {
-        let began = now();
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        for task in 0..batch {
-            let run_at = i64::try_from(round * batch + task)?;
-            insert.execute(params![run_at, "[17]"])?;
-        }
-        connection.execute_batch("COMMIT")?;
-        spans.push(milliseconds(began.elapsed()));
-    }
-    Ok(spans)
-}
-
-fn claim_batch(
-    connection: &Connection,
-    claim: &mut Statement<'_>,
-    batch: usize,
-) -> Result<Vec<(i64, i64)>> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let claimed = claim
-        .query_map(
-            params![i64::MAX, i64::try_from(batch)?, 1_i64, "worker-1"],
-            |row| {
-                let _input: String = row.get(2)?;
-                Ok((row.get(0)?, row.get(1)?))
-            },
-        )?
-        .collect::<rusqlite::Result<_>>()?;
-    connection.execute_batch("COMMIT")?;
-    Ok(claimed)
-}
-
-fn complete_batch(
-    connection: &Connection,
-    complete: &mut Statement<'_>,
-    claimed: &[(i64, i64)],
-) -> Result {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    for (id, token) in claimed {
-        if complete.execute(params![id, token, 2_i64, "null"])? != 1 {
-            return Err("a task that was claimed could not be completed".into());
-        }
-    }
-    connection.execute_batch("COMMIT")?;
-    Ok(())
-}
-
 impl Limit {
     /// The limit as figures of its own; it is its own limit.
     pub(crate) fn samples(&self) -> Vec<Sample> {
@@ -224,14 +142,13 @@ impl Limit {
                 _ => ("insert_by_1000", "drain_by_1000"),
             };
             for (workload, value) in [(insert, at.insert), (drain, at.drain())] {
-                samples.push(Sample {
+                samples.push(Sample::beside(
                     workload,
                     value,
-                    unit: Unit::TasksPerSecond,
-                    limit: value,
-                    limit_is: "itself",
-                    commits_per_unit: None,
-                });
+                    Unit::TasksPerSecond,
+                    value,
+                    "itself",
+                ));
             }
         }
         samples

@@ -2,7 +2,7 @@
 //!
 //! Seconds don't travel between machines, ratios do. So each round first measures hand-written SQL that does the same work ([`limit`]), then
 //! every workload on every store; what is reported of a workload is the median over the rounds, of its values and of its ratios, each taken
-//! within one round.
+//! within one round. What needs several processes starts this program again ([`parts`]).
 //!
 //! **Invariant:** a workload counts what it has done and fails if that is not what it was to do. A fast wrong answer is no figure.
 #![allow(
@@ -11,13 +11,17 @@
     reason = "a program for people"
 )]
 
+mod counts;
 mod functions;
 mod limit;
+mod markdown;
 mod measure;
 mod options;
+mod parts;
 mod processes;
 mod report;
 mod stores;
+mod usage;
 mod workloads;
 
 use std::{error::Error, process::ExitCode};
@@ -28,17 +32,14 @@ use crate::{
     options::Options,
     report::Report,
     stores::{PostgresServer, StoreKind},
+    workloads::Workload,
 };
 
 /// What went wrong in a measurement: there is nothing to do about it but to say so.
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let done = match processes::as_worker() {
-        Some(url) => processes::work(&url),
-        None => run(&Options::parse()),
-    };
-    match done {
+    match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("failed: {error}");
@@ -51,6 +52,9 @@ fn run(options: &Options) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if let Some(part) = &options.part {
+        return runtime.block_on(parts::run(part));
+    }
     // It ends with the last of those who use it.
     let _server = options
         .stores()
@@ -60,29 +64,29 @@ fn run(options: &Options) -> Result {
     let mut report = Report::default();
     for round in 1..=options.rounds() {
         for workload in options.workloads() {
-            eprintln!("round {round} of {}: {workload}", options.rounds());
-            let limit = limit::measure(options)?;
-            report.add_limit("by hand", &limit);
-            for store in options.stores() {
-                let own = match store {
-                    StoreKind::Postgres => {
-                        let limit = runtime.block_on(limit::postgres::measure(options))?;
-                        report.add_limit("by hand, pg", &limit);
-                        Some(limit)
-                    }
-                    StoreKind::Memory | StoreKind::Sqlite => None,
-                };
-                let limit = own.as_ref().unwrap_or(&limit);
-                report.add(
-                    store,
-                    runtime.block_on(workload.run(store, options, limit))?,
-                );
+            if round == 1 || !workload.is_once() {
+                eprintln!("round {round} of {}: {workload}", options.rounds());
+                runtime.block_on(measure(workload, options, &mut report))?;
             }
         }
     }
     print!("{report}");
     if let Some(file) = &options.json {
         report.write(file)?;
+    }
+    if let Some(file) = &options.markdown {
+        markdown::write(&report, file)?;
+    }
+    Ok(())
+}
+
+/// Measures a workload once on every store, each beside its database's limit.
+async fn measure(workload: Workload, options: &Options, report: &mut Report) -> Result {
+    for store in options.stores() {
+        let limit = limit::measure(store, workload.limit(), options).await?;
+        report.add_limit(store, &limit);
+        let samples = workload.run(store, options, &limit).await?;
+        report.add(store, samples);
     }
     Ok(())
 }

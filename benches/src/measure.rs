@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// The present instant: the one clock of all measurements.
 #[expect(
     clippy::disallowed_methods,
@@ -9,6 +11,12 @@ use std::time::{Duration, Instant};
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The machine's monotonic clock, in nanoseconds: unlike an [`Instant`], one process can tell another.
+pub(crate) fn nanoseconds() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
 /// How many a second.
@@ -44,12 +52,65 @@ pub(crate) struct Sample {
     pub(crate) workload: &'static str,
     pub(crate) value: f64,
     pub(crate) unit: Unit,
-    /// What hand-written SQL reached in the same round; NaN where there is nothing to compare with.
-    pub(crate) limit: f64,
-    /// What that was.
+    /// What hand-written SQL reached in the same round; none where there is nothing to compare.
+    pub(crate) limit: Option<f64>,
+    /// What that was, or why there is none.
     pub(crate) limit_is: &'static str,
     /// Transactions of the store per thing that was counted, where the store counts them.
     pub(crate) commits_per_unit: Option<f64>,
+    /// Statements that reached the database per thing that was counted, where they were counted.
+    pub(crate) statements_per_unit: Option<f64>,
+}
+
+impl Sample {
+    /// A figure beside its limit.
+    pub(crate) const fn beside(
+        workload: &'static str,
+        value: f64,
+        unit: Unit,
+        limit: f64,
+        limit_is: &'static str,
+    ) -> Self {
+        Self {
+            workload,
+            value,
+            unit,
+            limit: Some(limit),
+            limit_is,
+            commits_per_unit: None,
+            statements_per_unit: None,
+        }
+    }
+
+    /// A figure that no hand-written SQL can be beside.
+    pub(crate) const fn alone(
+        workload: &'static str,
+        value: f64,
+        unit: Unit,
+        why_alone: &'static str,
+    ) -> Self {
+        Self {
+            workload,
+            value,
+            unit,
+            limit: None,
+            limit_is: why_alone,
+            commits_per_unit: None,
+            statements_per_unit: None,
+        }
+    }
+
+    /// What is known of the transactions that it took.
+    #[must_use]
+    pub(crate) const fn by_commits(mut self, commits_per_unit: Option<f64>) -> Self {
+        self.commits_per_unit = commits_per_unit;
+        self
+    }
+
+    /// The value by its limit.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        self.limit.map(|limit| self.value / limit)
+    }
 }
 
 /// What is counted, and which way is better.
@@ -58,8 +119,13 @@ pub(crate) enum Unit {
     TasksPerSecond,
     StepsPerSecond,
     Milliseconds,
-    MillisecondsPerSecond,
-    PerSecond,
+    /// Of one processor's time.
+    Percent,
+    /// How often a second something happens that costs.
+    EachSecond,
+    Megabytes,
+    /// Written for each thing that was counted.
+    BytesEach,
 }
 
 impl Unit {
@@ -68,15 +134,21 @@ impl Unit {
             Self::TasksPerSecond => "tasks/s",
             Self::StepsPerSecond => "steps/s",
             Self::Milliseconds => "ms",
-            Self::MillisecondsPerSecond => "ms/s",
-            Self::PerSecond => "1/s",
+            Self::Percent => "% CPU",
+            Self::EachSecond => "per s",
+            Self::Megabytes => "MB",
+            Self::BytesEach => "bytes",
         }
     }
 
     pub(crate) const fn better(self) -> &'static str {
         match self {
             Self::TasksPerSecond | Self::StepsPerSecond => "higher",
-            Self::Milliseconds | Self::MillisecondsPerSecond | Self::PerSecond => "lower",
+            Self::Milliseconds
+            | Self::Percent
+            | Self::EachSecond
+            | Self::Megabytes
+            | Self::BytesEach => "lower",
         }
     }
 }

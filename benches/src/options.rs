@@ -20,12 +20,12 @@ pub(crate) struct Options {
     /// How often everything is measured; medians are reported
     #[arg(long, default_value_t = 3)]
     runs: u32,
-    /// How many other tasks `backlog` puts in the way
+    /// How many other tasks `backlog` and `growth` put in the way
     #[arg(long, default_value_t = 1_000_000)]
     others: usize,
     /// Small and once: shows that everything runs, not how fast
     #[arg(long)]
-    quick: bool,
+    pub(crate) quick: bool,
     /// A durability for SQLite and for the limit that a loss of power may undo
     #[arg(long)]
     normal: bool,
@@ -35,6 +35,15 @@ pub(crate) struct Options {
     /// Write the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write the figures to this file, as tables in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// `growth` beside ten times as many tasks that have ended, too
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Be a process of a measurement: what this program is given when it starts itself
+    #[arg(long, hide = true)]
+    pub(crate) part: Option<String>,
 }
 
 impl Options {

@@ -1,179 +1,155 @@
-//! Workers in processes of their own, as a fleet has them: this program, started again.
+//! Other processes of this program, each with its part of a measurement.
 //!
-//! What a process says stands in lines: that it is ready, that a body began, how many tasks it has ended. It begins when it is told to, so that
-//! its start is not measured, and ends with its standard input.
+//! **Invariant:** a process ends with the value that stands for it.
 
-use std::{
-    env,
-    io::{BufRead as _, BufReader, Write as _, stdin, stdout},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::{Duration, Instant},
+use std::{process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::mpsc,
 };
-
-use stent::prelude::*;
 
 use crate::{
     Result,
-    functions::{noop, tell},
     measure::now,
+    parts::{Part, Said, Told},
+    usage::Usage,
+    workloads::PATIENCE,
 };
 
-/// The first argument of a process that is a worker; its store's URL follows.
-const AS_WORKER: &str = "as-worker";
-/// How often a worker says how many tasks it has ended.
-const SAYS_EVERY: Duration = Duration::from_millis(2);
-/// How long a process may be silent before something is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The URL of the store that this process is to work on, if it was started as a worker.
-pub(crate) fn as_worker() -> Option<String> {
-    let mut arguments = env::args().skip(1);
-    let first = arguments.next()?;
-    (first == AS_WORKER).then(|| arguments.next())?
+/// A process that does its part.
+pub(crate) struct Process {
+    child: Child,
+    orders: ChildStdin,
+    says: Lines<BufReader<ChildStdout>>,
 }
 
-/// Works until the standard input ends.
-pub(crate) fn work(url: &str) -> Result {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let stent = Stent::open(url).await?;
-        say("ready")?;
-        let mut line = String::new();
-        stdin().read_line(&mut line)?;
-        let worker = stent
-            .worker()
-            .register(functions![noop, tell])
-            .drain_grace(Duration::ZERO)
-            .start()
-            .await?;
-        let waits = tokio::task::spawn_blocking(move || stdin().read_line(&mut line));
-        tokio::pin!(waits);
-        let mut said = 0;
+impl Process {
+    /// Starts one, and waits until it is ready.
+    pub(crate) async fn start(part: &Part) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("--part")
+            .arg(serde_json::to_string(part)?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (orders, says) = pipes.ok_or("a process was started without pipes")?;
+        let mut process = Self {
+            child,
+            orders,
+            says: BufReader::new(says).lines(),
+        };
+        match process.next().await? {
+            Said::Ready => Ok(process),
+            other => Err(format!("a process said {other:?} before it was ready").into()),
+        }
+    }
+
+    pub(crate) async fn tell(&mut self, told: Told) -> Result {
+        let line = serde_json::to_string(&told)? + "\n";
+        Ok(self.orders.write_all(line.as_bytes()).await?)
+    }
+
+    /// What it says next.
+    pub(crate) async fn next(&mut self) -> Result<Said> {
+        let line = tokio::time::timeout(PATIENCE, self.says.next_line())
+            .await
+            .map_err(|_| format!("a process said nothing for {PATIENCE:?}"))??;
+        let line = line.ok_or("a process ended in the middle of a measurement")?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// When a body started, on the monotonic clock.
+    pub(crate) async fn started(&mut self) -> Result<i64> {
         loop {
-            // An idle worker is not woken only to say so.
-            let idles = worker.leased() == 0 && worker.stats().ended == said;
-            let pause = if idles { PATIENCE / 1_000 } else { SAYS_EVERY };
-            tokio::select! {
-                _ = &mut waits => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-            let ended = worker.stats().ended;
-            if ended > said {
-                say(&format!("ended {ended}"))?;
-                said = ended;
+            if let Said::Started(at) = self.next().await? {
+                return Ok(at);
             }
         }
-        Ok(worker.drain().await?)
-    })
-}
+    }
 
-/// Says something to the process that started this one.
-pub(crate) fn say(line: &str) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
-}
+    /// What it has used so far.
+    pub(crate) async fn usage(&mut self) -> Result<Usage> {
+        self.tell(Told::Usage).await?;
+        loop {
+            if let Said::Used(usage) = self.next().await? {
+                return Ok(usage);
+            }
+        }
+    }
 
-/// What a worker said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    Ready,
-    Began,
-    Ended(u64),
-}
-
-impl Said {
-    fn parse(line: &str) -> Option<Self> {
-        match line.split_once(' ') {
-            None if line == "ready" => Some(Self::Ready),
-            None if line == "began" => Some(Self::Began),
-            Some(("ended", number)) => number.parse().ok().map(Self::Ended),
-            None | Some(_) => None,
+    /// Lets it end by itself, and waits for that.
+    pub(crate) async fn end(self) -> Result {
+        let Self {
+            mut child,
+            orders,
+            says: _says,
+        } = self;
+        drop(orders);
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        match ended.map_err(|_| format!("a process did not end within {PATIENCE:?}"))?? {
+            status if status.success() => Ok(()),
+            status => Err(format!("a process ended with {status}").into()),
         }
     }
 }
 
-/// A worker in a process of its own; dropped, it is killed.
-pub(crate) struct WorkerProcess {
-    child: Child,
-    input: Option<ChildStdin>,
-    said: Receiver<(Instant, Said)>,
-}
-
-impl WorkerProcess {
-    /// Starts it, and waits until it has opened the store.
-    pub(crate) fn start(url: &str) -> Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
-            .args([AS_WORKER, url])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take();
-        let output = child.stdout.take().ok_or("a process without an output")?;
-        let (sender, said) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output)
-                .lines()
-                .map_while(std::io::Result::ok)
-            {
-                if let Some(said) = Said::parse(&line)
-                    && sender.send((now(), said)).is_err()
-                {
-                    return;
+/// Lets processes that are ready begin, and waits until so many tasks have ended; how long that took, and the most memory that one of them had.
+pub(crate) async fn drain(mut processes: Vec<Process>, tasks: usize) -> Result<(Duration, u64)> {
+    let began = now();
+    for process in &mut processes {
+        process.tell(Told::Begin).await?;
+    }
+    let (counted, mut counts) = mpsc::unbounded_channel::<(usize, u64)>();
+    let mut readers = Vec::new();
+    for (number, mut process) in processes.into_iter().enumerate() {
+        let counted = counted.clone();
+        let (enough, mut is_enough) = tokio::sync::oneshot::channel::<()>();
+        let reader = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    said = process.next() => match said {
+                        // Whoever reads them has enough.
+                        Ok(Said::Ended(ended)) => drop(counted.send((number, ended))),
+                        Ok(_) => {}
+                        Err(error) => return Err(error),
+                    },
+                    _ = &mut is_enough => return Ok(process),
                 }
             }
         });
-        let mut process = Self { child, input, said };
-        match process.next()? {
-            (_, Said::Ready) => Ok(process),
-            (_, other) => Err(format!("a worker said {other:?} before it was ready").into()),
-        }
+        readers.push((enough, reader));
     }
-
-    /// Lets it begin.
-    pub(crate) fn go(&mut self) -> Result {
-        let input = self.input.as_mut().ok_or("a process without an input")?;
-        Ok(writeln!(input, "go")?)
+    let enough = all_ended(&mut counts, readers.len(), tasks).await;
+    let took = began.elapsed();
+    let mut peak = 0;
+    for (enough, reader) in readers {
+        drop(enough);
+        let mut process = reader.await??;
+        peak = peak.max(process.usage().await?.peak_memory_kb);
+        process.end().await?;
     }
-
-    /// What it says next, and when it was heard.
-    pub(crate) fn next(&mut self) -> Result<(Instant, Said)> {
-        Ok(self.said.recv_timeout(PATIENCE)?)
-    }
-
-    /// What it says within a span of time; none if that is nothing.
-    pub(crate) fn next_within(&mut self, span: Duration) -> Result<Option<Said>> {
-        match self.said.recv_timeout(span) {
-            Ok((_, said)) => Ok(Some(said)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(ended @ RecvTimeoutError::Disconnected) => Err(ended.into()),
-        }
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Lets it drain and end.
-    pub(crate) fn end(mut self) -> Result {
-        drop(self.input.take());
-        let status = self.child.wait()?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("a worker ended with {status}").into())
-        }
-    }
+    enough?;
+    Ok((took, peak))
 }
 
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
+/// Waits until the newest counts of so many processes make so many tasks.
+async fn all_ended(
+    counts: &mut mpsc::UnboundedReceiver<(usize, u64)>,
+    processes: usize,
+    tasks: usize,
+) -> Result {
+    let tasks = u64::try_from(tasks)?;
+    let mut ended = vec![0; processes];
+    while ended.iter().sum::<u64>() < tasks {
+        let next = tokio::time::timeout(PATIENCE, counts.recv()).await;
+        let next = next.map_err(|_| format!("of {tasks} tasks only {ended:?} ended"))?;
+        let (number, count) = next.ok_or("the processes ended before their tasks did")?;
+        ended[number] = count;
     }
+    Ok(())
 }

@@ -25,36 +25,57 @@ struct Line {
 
 /// A line as JSON has it.
 #[derive(Debug, Serialize)]
-struct Figure {
-    workload: &'static str,
-    store: &'static str,
+pub(crate) struct Figure {
+    pub(crate) workload: &'static str,
+    pub(crate) store: &'static str,
     /// The median over the runs.
-    value: f64,
-    unit: &'static str,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
     /// Which way is better: `higher` or `lower`.
-    better: &'static str,
-    /// The median of the limit over the same runs.
-    limit: f64,
-    limit_is: &'static str,
-    /// The median of the ratios of each run.
-    ratio_to_limit: f64,
-    runs: usize,
-    min: f64,
-    max: f64,
+    pub(crate) better: &'static str,
+    /// The median of the limit over the same runs; null where there is nothing to compare.
+    pub(crate) limit: Option<f64>,
+    /// What the limit is, or why there is none.
+    pub(crate) limit_is: &'static str,
+    /// The median of the ratios of each run; null where there is no limit.
+    pub(crate) ratio_to_limit: Option<f64>,
+    pub(crate) runs: usize,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
     /// Transactions of the store per thing that was counted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    commits_per_unit: Option<f64>,
+    pub(crate) commits_per_unit: Option<f64>,
+    /// Statements that reached the database per thing that was counted, those that begin and end transactions included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) statements_per_unit: Option<f64>,
 }
+
+/// Why nothing is beside the memory store.
+const NO_DATABASE: &str =
+    "nothing: what is in memory has no database whose limit it could be beside";
 
 impl Report {
     pub(crate) fn add(&mut self, store: StoreKind, samples: Vec<Sample>) {
         for sample in samples {
+            let sample = match store {
+                StoreKind::Memory => Sample {
+                    limit: None,
+                    limit_is: NO_DATABASE,
+                    ..sample
+                },
+                StoreKind::Sqlite | StoreKind::Postgres => sample,
+            };
             self.push(store.as_str(), sample);
         }
     }
 
     /// Adds the limit itself, so that it can be compared between machines.
-    pub(crate) fn add_limit(&mut self, database: &'static str, limit: &Limit) {
+    pub(crate) fn add_limit(&mut self, store: StoreKind, limit: &Limit) {
+        let database = match store {
+            StoreKind::Memory => return,
+            StoreKind::Sqlite => "by hand",
+            StoreKind::Postgres => "by hand, pg",
+        };
         for sample in limit.samples() {
             self.push(database, sample);
         }
@@ -74,9 +95,14 @@ impl Report {
         }
     }
 
+    /// What was found, in the order in which it was first measured.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = Figure> {
+        self.lines.iter().filter_map(Line::figure)
+    }
+
     /// Writes the figures as a list of JSON objects.
     pub(crate) fn write(&self, file: &Path) -> Result {
-        let figures: Vec<_> = self.lines.iter().filter_map(Line::figure).collect();
+        let figures: Vec<_> = self.figures().collect();
         fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")
             .map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
         Ok(())
@@ -86,26 +112,25 @@ impl Report {
 impl Line {
     fn figure(&self) -> Option<Figure> {
         let first = self.samples.first()?;
-        let all = |of: fn(&Sample) -> f64| self.samples.iter().map(of).collect::<Vec<_>>();
-        let values = all(|sample| sample.value);
-        let commits: Vec<_> = self
-            .samples
-            .iter()
-            .filter_map(|sample| sample.commits_per_unit)
-            .collect();
+        let values: Vec<_> = self.samples.iter().map(|sample| sample.value).collect();
+        let middle = |of: fn(&Sample) -> Option<f64>| {
+            let known: Vec<_> = self.samples.iter().filter_map(of).collect();
+            (!known.is_empty()).then(|| median(&known))
+        };
         Some(Figure {
             workload: first.workload,
             store: self.store,
             value: median(&values),
             unit: first.unit.as_str(),
             better: first.unit.better(),
-            limit: median(&all(|sample| sample.limit)),
+            limit: middle(|sample| sample.limit),
             limit_is: first.limit_is,
-            ratio_to_limit: median(&all(|sample| sample.value / sample.limit)),
+            ratio_to_limit: middle(Sample::ratio),
             runs: self.samples.len(),
             min: quantile(&values, 0.0),
             max: quantile(&values, 1.0),
-            commits_per_unit: (!commits.is_empty()).then(|| median(&commits)),
+            commits_per_unit: middle(|sample| sample.commits_per_unit),
+            statements_per_unit: middle(|sample| sample.statements_per_unit),
         })
     }
 }
@@ -114,24 +139,37 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<22} {:<8} {:>10} {:<8} {:>10} {:>10} {:>10} {:>7} {:>9}  beside",
-            "workload", "store", "median", "", "min", "max", "limit", "ratio", "commits/1"
+            "{:<26} {:<11} {:>10} {:<8} {:>10} {:>10} {:>10} {:>7} {:>9} {:>8}  beside",
+            "workload",
+            "store",
+            "median",
+            "",
+            "min",
+            "max",
+            "limit",
+            "ratio",
+            "commits/1",
+            "stmts/1"
         )?;
-        for figure in self.lines.iter().filter_map(Line::figure) {
+        let text = |number: Option<f64>, digits: usize| {
+            number.map_or_else(String::new, |number| format!("{number:.digits$}"))
+        };
+        for figure in self.figures() {
             writeln!(
                 f,
-                "{:<22} {:<8} {:>10} {:<8} {:>10} {:>10} {:>10} {:>7} {:>9}  {}",
+                "{:<26} {:<11} {:>10} {:<8} {:>10} {:>10} {:>10} {:>7} {:>9} {:>8}  {}",
                 figure.workload,
                 figure.store,
-                Short(figure.value),
+                Short(figure.value).to_string(),
                 figure.unit,
-                Short(figure.min),
-                Short(figure.max),
-                Short(figure.limit),
-                Ratio(figure.ratio_to_limit),
+                Short(figure.min).to_string(),
+                Short(figure.max).to_string(),
                 figure
-                    .commits_per_unit
-                    .map_or_else(String::new, |commits| format!("{commits:.4}")),
+                    .limit
+                    .map_or_else(String::new, |limit| Short(limit).to_string()),
+                text(figure.ratio_to_limit, 2),
+                text(figure.commits_per_unit, 4),
+                text(figure.statements_per_unit, 3),
                 figure.limit_is
             )?;
         }
@@ -139,28 +177,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// A ratio, if there is one.
-struct Ratio(f64);
-
-impl fmt::Display for Ratio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if self.0.is_nan() {
-            String::new()
-        } else {
-            format!("{:.2}", self.0)
-        };
-        f.pad(&text)
-    }
-}
-
 /// A number with as many digits as mean something.
-struct Short(f64);
+pub(crate) struct Short(pub(crate) f64);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if self.0.is_nan() {
-            String::new()
-        } else if self.0 < 100.0 {
+        let text = if self.0 < 100.0 {
             format!("{:.3}", self.0)
         } else {
             format!("{:.0}", self.0)

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use stent::{
     Stent,
     store::{MemoryStore, PostgresStore, SqliteOptions, SqliteStore, Store, Synchronous},
@@ -16,7 +18,11 @@ use stent::{
 use stent_test_postgres::Cluster;
 use tempfile::TempDir;
 
-use crate::{Result, options::Options};
+use crate::{
+    Result,
+    counts::{Counter, Counts},
+    options::Options,
+};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -44,76 +50,134 @@ impl fmt::Display for StoreKind {
     }
 }
 
+/// Where a store is, so that another process can open it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Address {
+    Sqlite { path: PathBuf, normal: bool },
+    Postgres { url: String },
+}
+
+impl Address {
+    /// A place for a new database, and what is to be dropped when it is used no more. The memory store has none.
+    pub(crate) fn new(
+        kind: StoreKind,
+        options: &Options,
+    ) -> Result<Option<(Self, Option<TempDir>)>> {
+        Ok(match kind {
+            StoreKind::Memory => None,
+            StoreKind::Sqlite => {
+                let folder = options.temporary()?;
+                let path = folder.path().join("bench.db");
+                let normal = options.is_normal();
+                Some((Self::Sqlite { path, normal }, Some(folder)))
+            }
+            StoreKind::Postgres => {
+                let url = PostgresServer::running()?.database()?;
+                Some((Self::Postgres { url }, None))
+            }
+        })
+    }
+
+    /// Opens the store.
+    pub(crate) async fn open(&self) -> Result<Stored> {
+        Ok(match self {
+            Self::Sqlite { path, normal } => {
+                let synchronous = if *normal {
+                    Synchronous::Normal
+                } else {
+                    Synchronous::Full
+                };
+                let store = SqliteOptions::new(path).synchronous(synchronous).open()?;
+                let store = Arc::new(store);
+                Stored {
+                    store: Arc::clone(&store) as Arc<dyn Store>,
+                    counted: Some(store),
+                }
+            }
+            Self::Postgres { url } => Stored {
+                store: Arc::new(PostgresStore::open(url).await?),
+                counted: None,
+            },
+        })
+    }
+}
+
+/// A store, and the same where it counts its transactions.
+pub(crate) struct Stored {
+    pub(crate) store: Arc<dyn Store>,
+    counted: Option<Arc<SqliteStore>>,
+}
+
+impl Stored {
+    /// Transactions that were committed since it was opened, where the store counts them.
+    pub(crate) fn commits(&self) -> Option<u64> {
+        self.counted
+            .as_ref()
+            .map(|store| store.write_counts().commits)
+    }
+}
+
 /// A fresh store. What it kept is gone when it is dropped.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
-    counted: Option<Arc<SqliteStore>>,
-    /// By which other processes open it too.
-    url: Option<String>,
+    /// None in memory.
+    pub(crate) address: Option<Address>,
+    stored: Stored,
+    counter: Option<Counter>,
     // Dropped last, when nothing has its files open any more.
     _folder: Option<TempDir>,
 }
 
 impl Opened {
     pub(crate) async fn new(kind: StoreKind, options: &Options) -> Result<Self> {
-        match kind {
-            StoreKind::Postgres => {
-                let url = PostgresServer::running()?.database()?;
-                Ok(Self {
-                    store: Arc::new(PostgresStore::open(&url).await?),
-                    counted: None,
-                    url: Some(url),
-                    _folder: None,
-                })
-            }
-            StoreKind::Memory => Ok(Self {
+        Self::at(Address::new(kind, options)?, None).await
+    }
+
+    /// One whose statements and bytes are counted.
+    pub(crate) async fn counted(kind: StoreKind, options: &Options) -> Result<Self> {
+        let place = Address::new(kind, options)?.ok_or("this store has no address")?;
+        let counter = Counter::new(&place.0).await?;
+        Self::at(Some(place), Some(counter)).await
+    }
+
+    async fn at(
+        place: Option<(Address, Option<TempDir>)>,
+        counter: Option<Counter>,
+    ) -> Result<Self> {
+        let (address, folder) = place.unzip();
+        let stored = match &address {
+            Some(address) => address.open().await?,
+            None => Stored {
                 store: Arc::new(MemoryStore::new()),
                 counted: None,
-                url: None,
-                _folder: None,
-            }),
-            StoreKind::Sqlite => {
-                let folder = options.temporary()?;
-                let synchronous = if options.is_normal() {
-                    Synchronous::Normal
-                } else {
-                    Synchronous::Full
-                };
-                let path = folder.path().join("bench.db");
-                let mut url = format!("sqlite:{}", path.display());
-                if options.is_normal() {
-                    url.push_str("?synchronous=normal");
-                }
-                let store = SqliteOptions::new(path).synchronous(synchronous).open()?;
-                let store = Arc::new(store);
-                Ok(Self {
-                    store: Arc::clone(&store) as Arc<dyn Store>,
-                    counted: Some(store),
-                    url: Some(url),
-                    _folder: Some(folder),
-                })
-            }
-        }
+            },
+        };
+        Ok(Self {
+            store: Arc::clone(&stored.store),
+            address,
+            stored,
+            counter,
+            _folder: folder.flatten(),
+        })
     }
 
     pub(crate) fn client(&self) -> Stent {
         Stent::new(Arc::clone(&self.store))
     }
 
-    /// The URL by which other processes open it too.
-    ///
-    /// # Errors
-    /// When they cannot.
-    pub(crate) fn url(&self) -> Result<&str> {
-        let url = self.url.as_deref();
-        url.ok_or_else(|| "no other process can open this store".into())
-    }
-
     /// Transactions that were committed since it was opened, where the store counts them.
     pub(crate) fn commits(&self) -> Option<u64> {
-        self.counted
-            .as_ref()
-            .map(|store| store.write_counts().commits)
+        self.stored.commits()
+    }
+
+    /// What was done so far to one that is counted.
+    pub(crate) async fn counts(&self) -> Result<Counts> {
+        let counter = self.counter.as_ref().ok_or("nothing is counted here")?;
+        let counts = counter.read().await?;
+        Ok(Counts {
+            commits: counts.commits.or(self.commits()),
+            ..counts
+        })
     }
 }
 
@@ -130,7 +194,10 @@ impl PostgresServer {
     pub(crate) fn start() -> Result<Self> {
         let options = stent_test_postgres::Options::new()
             .durable(true)
-            .set("shared_buffers", "512MB");
+            .set("shared_buffers", "512MB")
+            // Counts statements where a measurement wants them counted, and costs nothing elsewhere.
+            .set("shared_preload_libraries", "'pg_stat_statements'")
+            .set("pg_stat_statements.track", "'none'");
         let cluster = Arc::new(Cluster::start(&options)?);
         *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&cluster);
         Ok(Self { cluster })
@@ -146,6 +213,11 @@ impl PostgresServer {
             .upgrade()
             .ok_or("no PostgreSQL server was started")?;
         Ok(Self { cluster })
+    }
+
+    /// The URL of one of its databases; `postgres` is there from the beginning.
+    pub(crate) fn url(&self, database: &str) -> String {
+        self.cluster.url(database)
     }
 
     /// The URL of a new, empty database.

@@ -12,7 +12,11 @@ pub(crate) struct Options {
     /// Write the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this workload: store, dispatch, drain, latency, steps, fanout, processes or backlog; may be given more than once
+    /// Write the figures to this file, as tables in Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Only this workload: store, dispatch, drain, latency, steps, fanout, processes, elsewhere, idle, costs, backlog or growth; may be given
+    /// more than once
     #[arg(long, value_name = "WORKLOAD")]
     only: Vec<String>,
     /// Only on this store: memory, sqlite or postgres; may be given more than once
@@ -21,12 +25,15 @@ pub(crate) struct Options {
     /// How often everything is measured; medians are reported
     #[arg(long)]
     runs: Option<u32>,
-    /// How many other tasks `backlog` puts in the way [default: 1000000]
+    /// How many other tasks `backlog` and `growth` put in the way [default: 1000000]
     #[arg(long)]
     others: Option<usize>,
     /// Small and once: shows that everything runs, not how fast
     #[arg(long)]
     quick: bool,
+    /// `growth` beside ten times as many tasks that have ended, too: that takes many minutes
+    #[arg(long)]
+    long: bool,
     /// SQLite with `synchronous=NORMAL`: a loss of power may take the newest commits
     #[arg(long)]
     normal: bool,
@@ -49,6 +56,9 @@ pub(crate) fn run(options: &Options) -> Done {
     if let Some(json) = &options.json {
         bench.arg("--json").arg(here.join(json));
     }
+    if let Some(markdown) = &options.markdown {
+        bench.arg("--markdown").arg(here.join(markdown));
+    }
     if let Some(folder) = &options.folder {
         bench.arg("--folder").arg(here.join(folder));
     }
@@ -66,6 +76,9 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     if options.quick {
         bench.arg("--quick");
+    }
+    if options.long {
+        bench.arg("--long");
     }
     if options.normal {
         bench.arg("--normal");

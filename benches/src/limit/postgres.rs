@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row, Statement, types::ToSql};
 
-use super::{AtBatch, BATCHES, Drain, Limit};
+use super::{AtBatch, Drain};
 use crate::{
     Result,
     measure::{milliseconds, now, rate},
-    options::Options,
     stores::PostgresServer,
 };
 
@@ -33,30 +32,35 @@ const COMPLETE: &str = "
     FROM unnest($1::bigint[], $2::bigint[]) AS done (id, token)
     WHERE tasks.id = done.id AND tasks.token = done.token AND tasks.state = 2";
 
+/// Inserts a task and tells those who listen, in one transaction.
+const INSERT_AND_NOTIFY: &str = "
+    WITH made AS (INSERT INTO tasks (lane, state, run_at, input) VALUES (1, 1, 0, '[17]') RETURNING id)
+    SELECT pg_notify('tasks', '') FROM made";
+/// Where those listen who wait for tasks.
+pub(crate) const CHANNEL: &str = "tasks";
+
 /// From this batch size on two connections drain.
 const TWO_CONNECTIONS_FROM: usize = 100;
 
-/// Measures every batch size, each in a database of its own.
-pub(crate) async fn measure(options: &Options) -> Result<Limit> {
-    let server = PostgresServer::running()?;
-    let mut batches = Vec::new();
-    for (batch, tasks) in BATCHES {
-        let tasks = options.scaled(tasks).max(2 * batch);
-        batches.push(at_batch(&server.database()?, batch, tasks).await?);
-    }
-    Ok(Limit { batches })
-}
-
-async fn connect(url: &str) -> Result<Client> {
+/// Opens a connection.
+pub(crate) async fn connect(url: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // It ends with its client; whoever uses that is told of an error.
     tokio::spawn(async { connection.await.unwrap_or_default() });
     Ok(client)
 }
 
-async fn at_batch(url: &str, batch: usize, tasks: usize) -> Result<AtBatch> {
+/// Opens a connection, and makes the limit's table in an empty database.
+pub(crate) async fn create(url: &str) -> Result<Client> {
     let client = connect(url).await?;
     client.batch_execute(SCHEMA).await?;
+    Ok(client)
+}
+
+/// Measures one batch size in a database of its own.
+pub(super) async fn at_batch(batch: usize, tasks: usize) -> Result<AtBatch> {
+    let url = &PostgresServer::running()?.database()?;
+    let client = create(url).await?;
     let rounds = tasks / batch;
     let began = now();
     let inserting = insert(&client, batch, rounds).await?;
@@ -88,7 +92,7 @@ async fn at_batch(url: &str, batch: usize, tasks: usize) -> Result<AtBatch> {
 }
 
 /// Inserts; gives the milliseconds that each transaction took.
-async fn insert(client: &Client, batch: usize, rounds: usize) -> Result<Vec<f64>> {
+pub(crate) async fn insert(client: &Client, batch: usize, rounds: usize) -> Result<Vec<f64>> {
     let insert = client.prepare(INSERT).await?;
     let mut spans = Vec::with_capacity(rounds);
     for round in 0..rounds {
@@ -102,25 +106,77 @@ async fn insert(client: &Client, batch: usize, rounds: usize) -> Result<Vec<f64>
 }
 
 async fn drain(client: &Client, batch: usize, rounds: usize) -> Result<Drain> {
-    let claim = client.prepare(CLAIM).await?;
-    let complete = client.prepare(COMPLETE).await?;
+    let worker = Worker::new(client, batch).await?;
     let mut spans = Drain::default();
-    let limit = i64::try_from(batch)?;
     for _ in 0..rounds {
         let began = now();
-        let claimed = client.query(&claim, &[&i64::MAX, &limit]).await?;
+        let claimed = worker.claim().await?;
         let between = now();
-        let ids: Vec<i64> = claimed.iter().map(|row| row.get(0)).collect();
-        let tokens: Vec<i64> = claimed.iter().map(|row| row.get(1)).collect();
-        let completed = client.execute(&complete, &[&ids, &tokens]).await?;
+        worker.complete(&claimed).await?;
         spans.add(began, between, now());
-        if claimed.len() != batch || completed != u64::try_from(batch)? {
-            let claimed = claimed.len();
-            return Err(format!(
-                "of {batch} tasks {claimed} were claimed and {completed} completed"
-            )
-            .into());
+        if claimed.len() != batch {
+            return Err(format!("{} tasks were claimed instead of {batch}", claimed.len()).into());
         }
     }
     Ok(spans)
+}
+
+/// A connection that claims and completes batches.
+pub(crate) struct Worker<'c> {
+    client: &'c Client,
+    claim: Statement,
+    complete: Statement,
+    batch: i64,
+}
+
+impl<'c> Worker<'c> {
+    pub(crate) async fn new(client: &'c Client, batch: usize) -> Result<Self> {
+        Ok(Self {
+            client,
+            claim: client.prepare(CLAIM).await?,
+            complete: client.prepare(COMPLETE).await?,
+            batch: i64::try_from(batch)?,
+        })
+    }
+
+    /// Claims one batch at most.
+    pub(crate) async fn claim(&self) -> Result<Vec<Row>> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&i64::MAX, &self.batch];
+        Ok(self.client.query(&self.claim, &parameters).await?)
+    }
+
+    /// Completes what was claimed.
+    pub(crate) async fn complete(&self, claimed: &[Row]) -> Result {
+        let ids: Vec<i64> = claimed.iter().map(|row| row.get(0)).collect();
+        let tokens: Vec<i64> = claimed.iter().map(|row| row.get(1)).collect();
+        let completed = self
+            .client
+            .execute(&self.complete, &[&ids, &tokens])
+            .await?;
+        if completed == u64::try_from(claimed.len())? {
+            Ok(())
+        } else {
+            let claimed = claimed.len();
+            Err(format!("of {claimed} tasks that were claimed {completed} were completed").into())
+        }
+    }
+}
+
+/// A connection that makes tasks and tells of them.
+pub(crate) struct Notifier {
+    client: Client,
+    insert: Statement,
+}
+
+impl Notifier {
+    pub(crate) async fn new(client: Client) -> Result<Self> {
+        let insert = client.prepare(INSERT_AND_NOTIFY).await?;
+        Ok(Self { client, insert })
+    }
+
+    /// Makes a task.
+    pub(crate) async fn insert(&self) -> Result {
+        self.client.execute(&self.insert, &[]).await?;
+        Ok(())
+    }
 }

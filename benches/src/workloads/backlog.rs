@@ -1,76 +1,127 @@
-//! What a drain costs beside tasks that are none of its business: that have ended, sleep, or wait for a full limit.
+//! What others cost that are none of a function's business: its drain, and how soon a call of it starts, beside a million tasks that wait for a
+//! full limit, that sleep, or that have ended, each alone.
 //!
-//! Each is measured alone, in a store of its own, and beside the same drain without them, which is the limit here. The worker has a limited
-//! function in all of them.
+//! Two stores are made once, one with the others and one without, and then measured in turn; that without is the limit. The worker is the same
+//! beside both: it has the limited function, too.
 
 use stent::{Call, Durable, prelude::*};
 
 use crate::{
     Result,
-    functions::{hold, noop},
-    measure::{Sample, Unit, rate},
+    functions::{hold, noop, probe},
+    measure::{Sample, Unit, quantile, rate},
     options::Options,
     stores::{Opened, StoreKind},
-    workloads::{Ran, per, work_beside},
+    workloads::{latency, per, work_beside},
 };
 
 const TASKS: usize = 50_000;
+const CALLS: usize = 200;
 
 /// What else is in the store.
 #[derive(Clone, Copy)]
 enum Others {
-    None,
-    Ended,
-    Sleeping,
     BehindLimit,
+    Sleeping,
+    Ended,
+    TenTimesEnded,
 }
 
-pub(super) async fn run(store: StoreKind, options: &Options) -> Result<Vec<Sample>> {
-    let mut samples = Vec::new();
-    let mut without = None;
-    for (others, workload) in [
-        (Others::None, "drain_beside_none"),
-        (Others::Ended, "drain_beside_ended"),
-        (Others::Sleeping, "drain_beside_asleep"),
-        (Others::BehindLimit, "drain_beside_limited"),
-    ] {
-        let tasks = options.scaled(TASKS);
-        let ran = drain(store, options, others, tasks).await?;
-        let value = rate(tasks, ran.took);
-        samples.push(Sample {
-            workload,
-            value,
-            unit: Unit::TasksPerSecond,
-            limit: *without.get_or_insert(value),
-            limit_is: "the same beside none",
-            commits_per_unit: per(ran.commits, tasks),
-        });
+impl Others {
+    fn count(self, options: &Options) -> usize {
+        match self {
+            Self::BehindLimit | Self::Sleeping | Self::Ended => options.others(),
+            Self::TenTimesEnded => 10 * options.others(),
+        }
+    }
+
+    /// How the drain, and the start of a call beside them, are called.
+    const fn workloads(self) -> (&'static str, &'static str) {
+        match self {
+            Self::BehindLimit => ("drain_beside_limited", "start_beside_limited_p50"),
+            Self::Sleeping => ("drain_beside_asleep", "start_beside_asleep_p50"),
+            Self::Ended => ("drain_beside_ended", "start_beside_ended_p50"),
+            Self::TenTimesEnded => ("drain_beside_10m_ended", "start_beside_10m_ended_p50"),
+        }
+    }
+
+    /// How many of so many never end.
+    const fn stay(self, count: usize) -> usize {
+        match self {
+            Self::BehindLimit | Self::Sleeping => count,
+            Self::Ended | Self::TenTimesEnded => 0,
+        }
+    }
+}
+
+/// Tasks that wait for a full limit.
+pub(super) async fn backlog(store: StoreKind, options: &Options) -> Result<Vec<Sample>> {
+    beside(store, options, Others::BehindLimit).await
+}
+
+/// Tasks that sleep, and those that have ended.
+pub(super) async fn growth(store: StoreKind, options: &Options) -> Result<Vec<Sample>> {
+    let mut samples = beside(store, options, Others::Sleeping).await?;
+    samples.append(&mut beside(store, options, Others::Ended).await?);
+    if options.long {
+        samples.append(&mut beside(store, options, Others::TenTimesEnded).await?);
     }
     Ok(samples)
 }
 
-/// Drains so many tasks beside the others.
-async fn drain(store: StoreKind, options: &Options, others: Others, tasks: usize) -> Result<Ran> {
-    let count = options.scaled(options.others());
-    let opened = Opened::new(store, options).await?;
-    let stay = match others {
-        Others::None => 0,
-        Others::Ended => {
-            dispatch(&opened, count, noop).await?;
-            work_beside(&opened, worker(&opened), count, 0).await?;
-            0
+async fn beside(store: StoreKind, options: &Options, others: Others) -> Result<Vec<Sample>> {
+    let count = options.scaled(others.count(options));
+    let without = Opened::new(store, options).await?;
+    let with = Opened::new(store, options).await?;
+    fill(&with, others, count).await?;
+    let (drain, start) = others.workloads();
+    let mut samples = Vec::new();
+    for _ in 0..options.rounds() {
+        let (limit, _) = drained(&without, options, 0).await?;
+        let (value, commits) = drained(&with, options, others.stay(count)).await?;
+        let limit_is = "the same beside none";
+        samples.push(
+            Sample::beside(drain, value, Unit::TasksPerSecond, limit, limit_is).by_commits(commits),
+        );
+        let limit = start_takes(&without, options).await?;
+        let value = start_takes(&with, options).await?;
+        samples.push(Sample::beside(
+            start,
+            value,
+            Unit::Milliseconds,
+            limit,
+            limit_is,
+        ));
+    }
+    Ok(samples)
+}
+
+/// Puts the others into a store.
+async fn fill(opened: &Opened, others: Others, count: usize) -> Result {
+    match others {
+        Others::BehindLimit => dispatch(opened, count, hold).await,
+        Others::Sleeping => dispatch(opened, count, |number| noop(number).delay("1 day")).await,
+        Others::Ended | Others::TenTimesEnded => {
+            dispatch(opened, count, noop).await?;
+            work_beside(opened, worker(opened), count, 0).await?;
+            Ok(())
         }
-        Others::Sleeping => {
-            dispatch(&opened, count, |number| noop(number).delay("1 day")).await?;
-            count
-        }
-        Others::BehindLimit => {
-            dispatch(&opened, count, hold).await?;
-            count
-        }
-    };
-    dispatch(&opened, tasks, noop).await?;
-    work_beside(&opened, worker(&opened), tasks, stay).await
+    }
+}
+
+/// The rate of a drain beside so many that stay, and its commits for each task.
+async fn drained(opened: &Opened, options: &Options, stay: usize) -> Result<(f64, Option<f64>)> {
+    let tasks = options.scaled(TASKS);
+    dispatch(opened, tasks, noop).await?;
+    let ran = work_beside(opened, worker(opened), tasks, stay).await?;
+    Ok((rate(tasks, ran.took), per(ran.commits, tasks)))
+}
+
+/// The milliseconds within which half of the bodies start.
+async fn start_takes(opened: &Opened, options: &Options) -> Result<f64> {
+    let worker = opened.client().worker().register(functions![probe, hold]);
+    let (starts, _) = latency::measure(opened, worker, options.scaled(CALLS)).await?;
+    Ok(quantile(&starts, 0.5))
 }
 
 fn worker(opened: &Opened) -> WorkerBuilder {

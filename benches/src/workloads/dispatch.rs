@@ -61,14 +61,14 @@ async fn one_by_one(store: StoreKind, options: &Options, way: &Way) -> Result<Sa
         .zip(commits)
         .map(|(after, before)| after - before);
     check(&opened, tasks).await?;
-    Ok(Sample {
-        workload: way.workload,
-        value: rate(tasks, took),
-        unit: Unit::TasksPerSecond,
-        limit: way.limit,
-        limit_is: way.limit_is,
-        commits_per_unit: per(commits, tasks),
-    })
+    let sample = Sample::beside(
+        way.workload,
+        rate(tasks, took),
+        Unit::TasksPerSecond,
+        way.limit,
+        way.limit_is,
+    );
+    Ok(sample.by_commits(per(commits, tasks)))
 }
 
 async fn in_bulk(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
@@ -86,14 +86,14 @@ async fn in_bulk(store: StoreKind, options: &Options, limit: &Limit) -> Result<S
         .zip(commits)
         .map(|(after, before)| after - before);
     check(&opened, tasks).await?;
-    Ok(Sample {
-        workload: "dispatch_in_bulk",
-        value: rate(tasks, took),
-        unit: Unit::TasksPerSecond,
-        limit: limit.bulk().insert,
-        limit_is: "insert by 1000",
-        commits_per_unit: per(commits, tasks),
-    })
+    let sample = Sample::beside(
+        "dispatch_in_bulk",
+        rate(tasks, took),
+        Unit::TasksPerSecond,
+        limit.bulk().insert,
+        "insert by 1000",
+    );
+    Ok(sample.by_commits(per(commits, tasks)))
 }
 
 /// Makes sure that every call is in the store.

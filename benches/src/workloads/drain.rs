@@ -10,7 +10,7 @@ use crate::{
     workloads::{per, work_off},
 };
 
-const TASKS: usize = 100_000;
+pub(super) const TASKS: usize = 100_000;
 
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
     let tasks = options.scaled(TASKS);
@@ -18,12 +18,12 @@ pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> R
     let calls = (0..u64::try_from(tasks)?).map(noop);
     opened.client().dispatch_all(calls).await?;
     let ran = work_off(&opened, tasks).await?;
-    Ok(vec![Sample {
-        workload: "drain",
-        value: rate(tasks, ran.took),
-        unit: Unit::TasksPerSecond,
-        limit: limit.bulk().drain(),
-        limit_is: "claim and complete by 1000",
-        commits_per_unit: per(ran.commits, tasks),
-    }])
+    let sample = Sample::beside(
+        "drain",
+        rate(tasks, ran.took),
+        Unit::TasksPerSecond,
+        limit.bulk().drain(),
+        "claim and complete by 1000",
+    );
+    Ok(vec![sample.by_commits(per(ran.commits, tasks))])
 }

@@ -10,7 +10,7 @@ use crate::{
     workloads::{per, work_off},
 };
 
-const CHILDREN: usize = 10_000;
+pub(super) const CHILDREN: usize = 10_000;
 
 pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
     let children = options.scaled(CHILDREN);
@@ -18,12 +18,12 @@ pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> R
     let call = fan_out(u64::try_from(children)?);
     opened.client().dispatch(call).await?;
     let ran = work_off(&opened, children + 1).await?;
-    Ok(vec![Sample {
-        workload: "fanout",
-        value: rate(children, ran.took),
-        unit: Unit::TasksPerSecond,
-        limit: limit.bulk().whole(),
-        limit_is: "insert, claim and complete by 1000",
-        commits_per_unit: per(ran.commits, children),
-    }])
+    let sample = Sample::beside(
+        "fanout",
+        rate(children, ran.took),
+        Unit::TasksPerSecond,
+        limit.bulk().whole(),
+        "insert, claim and complete by 1000",
+    );
+    Ok(vec![sample.by_commits(per(ran.commits, children))])
 }

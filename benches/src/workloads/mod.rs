@@ -1,9 +1,13 @@
-//! What is measured. Each workload has a module of its own, a fresh store for each measurement, and one worker with all options at their defaults.
+//! What is measured. Each workload has a module of its own, a fresh store for each measurement, and workers with all options
+//! at their defaults.
 
 mod backlog;
+mod costs;
 mod dispatch;
 mod drain;
+mod elsewhere;
 mod fanout;
+mod idle;
 mod latency;
 mod processes;
 mod steps;
@@ -16,8 +20,8 @@ use stent::{prelude::*, store::ExecutionQuery, worker::Worker};
 
 use crate::{
     Result,
-    functions::{call_in_sequence, fan_out, noop, step_in_sequence},
-    limit::Limit,
+    functions::plain,
+    limit::{Batches, Limit},
     measure::{Sample, now},
     options::Options,
     stores::{Opened, StoreKind},
@@ -38,14 +42,22 @@ pub(crate) enum Workload {
     Steps,
     /// One execution with 10,000 children at once
     Fanout,
-    /// Workers in processes of their own: a drain by 1, 2 and 4, from dispatch here until the body starts there, and an idle one's cost
+    /// A drain, and a fan-out, by one, two and four worker processes
     Processes,
-    /// A drain beside many tasks that have ended, sleep, or wait for a full limit, each alone, and without them
+    /// From dispatch until the body starts in another process
+    Elsewhere,
+    /// What an idle worker process costs
+    Idle,
+    /// Transactions, statements and written bytes of each workload, which the machine's load does not change
+    Costs,
+    /// A drain, and a call, beside a million tasks that wait for a full limit, and without them
     Backlog,
+    /// The same beside a million tasks that sleep, and a million that have ended
+    Growth,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Store,
         Self::Dispatch,
         Self::Drain,
@@ -53,8 +65,44 @@ impl Workload {
         Self::Steps,
         Self::Fanout,
         Self::Processes,
+        Self::Elsewhere,
+        Self::Idle,
+        Self::Costs,
         Self::Backlog,
+        Self::Growth,
     ];
+
+    /// Which batch sizes of the limit it is compared with.
+    pub(crate) const fn limit(self) -> Batches {
+        match self {
+            Self::Store => Batches::All,
+            Self::Drain | Self::Fanout => Batches::Large,
+            Self::Latency => Batches::Single,
+            Self::Dispatch | Self::Steps => Batches::SingleAndLarge,
+            // They have limits of their own, or none.
+            Self::Processes
+            | Self::Elsewhere
+            | Self::Idle
+            | Self::Costs
+            | Self::Backlog
+            | Self::Growth => Batches::None,
+        }
+    }
+
+    /// Whether all rounds are done by running it once: what it counts does not vary, or what it fills takes long.
+    pub(crate) const fn is_once(self) -> bool {
+        match self {
+            Self::Idle | Self::Costs | Self::Backlog | Self::Growth => true,
+            Self::Store
+            | Self::Dispatch
+            | Self::Drain
+            | Self::Latency
+            | Self::Steps
+            | Self::Fanout
+            | Self::Processes
+            | Self::Elsewhere => false,
+        }
+    }
 
     /// Measures it once.
     pub(crate) async fn run(
@@ -70,8 +118,12 @@ impl Workload {
             Self::Latency => latency::run(store, options, limit).await,
             Self::Steps => steps::run(store, options, limit).await,
             Self::Fanout => fanout::run(store, options, limit).await,
-            Self::Processes => processes::run(store, options, limit).await,
-            Self::Backlog => backlog::run(store, options).await,
+            Self::Processes => processes::run(store, options).await,
+            Self::Elsewhere => elsewhere::run(store, options).await,
+            Self::Idle => idle::run(store, options).await,
+            Self::Costs => costs::run(store, options).await,
+            Self::Backlog => backlog::backlog(store, options).await,
+            Self::Growth => backlog::growth(store, options).await,
         }
     }
 }
@@ -86,13 +138,17 @@ impl fmt::Display for Workload {
             Self::Steps => "steps",
             Self::Fanout => "fanout",
             Self::Processes => "processes",
+            Self::Elsewhere => "elsewhere",
+            Self::Idle => "idle",
+            Self::Costs => "costs",
             Self::Backlog => "backlog",
+            Self::Growth => "growth",
         })
     }
 }
 
 /// How long a workload may go without any task of it ending before something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a worker did with what was waiting for it.
 struct Ran {
@@ -104,8 +160,7 @@ struct Ran {
 /// Starts a worker on what waits in a store, and stops it when so many tasks have ended: all that there are.
 async fn work_off(opened: &Opened, tasks: usize) -> Result<Ran> {
     let worker = opened.client().worker();
-    let functions = functions![noop, call_in_sequence, step_in_sequence, fan_out];
-    work_beside(opened, worker.register(functions), tasks, 0).await
+    work_beside(opened, worker.register(plain()), tasks, 0).await
 }
 
 /// As [`work_off`], by a worker of one's own, beside so many other tasks that do not end.

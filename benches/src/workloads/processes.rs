@@ -1,181 +1,130 @@
-//! Workers in processes of their own: a drain by one, two and four of them, how long from a dispatch here until the body starts there, and what an
-//! idle one costs.
-
-use std::{fs, time::Duration};
+//! Waiting tasks that do nothing, worked off by one, two and four worker processes; and one execution's children by as many.
+//!
+//! The limit is drained by as many processes, on Postgres each by one connection or by two, whichever is faster: more are slower, because each
+//! passes over what the others have locked.
 
 use crate::{
     Result,
-    functions::{noop, tell},
-    limit::Limit,
-    measure::{Sample, Unit, milliseconds, now, quantile, rate},
+    functions::{fan_out, noop},
+    limit::{postgres, sqlite},
+    measure::{Sample, Unit, number, rate},
     options::Options,
-    processes::{Said, WorkerProcess},
-    stores::{Opened, StoreKind},
-    workloads::check_completed,
+    parts::Part,
+    processes::{self, Process},
+    stores::{Opened, PostgresServer, StoreKind},
+    workloads::{check_completed, drain, fanout},
 };
 
-const TASKS: usize = 100_000;
-const CALLS: usize = 500;
-/// Between two calls, so that everything is idle when one comes.
-const PAUSE: Duration = Duration::from_millis(5);
-/// How long an idle worker is looked at, in hundredths of a second.
-const IDLE_CENTISECONDS: usize = 500;
-/// What the kernel counts processor time in, on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// Numbers of processes, with what is said of them.
+const PROCESSES: [(usize, &str, &str); 3] = [
+    (1, "drain_by_1_process", "fanout_by_1_process"),
+    (2, "drain_by_2_processes", "fanout_by_2_processes"),
+    (4, "drain_by_4_processes", "fanout_by_4_processes"),
+];
 
-pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
-    // What one process holds in memory, no other sees.
+pub(super) async fn run(store: StoreKind, options: &Options) -> Result<Vec<Sample>> {
     if store == StoreKind::Memory {
         return Ok(Vec::new());
     }
-    let mut samples = Vec::new();
-    for (workers, workload) in [
-        (1, "drain_by_1_process"),
-        (2, "drain_by_2_processes"),
-        (4, "drain_by_4_processes"),
-    ] {
-        samples.push(drain(store, options, limit, workers, workload).await?);
+    let (tasks, children) = (
+        options.scaled(drain::TASKS),
+        options.scaled(fanout::CHILDREN),
+    );
+    let (mut drains, mut fanouts, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
+    for (count, drain, fanout) in PROCESSES {
+        let limit = match store {
+            StoreKind::Postgres => {
+                let one = limit_on_postgres(count, 1, tasks).await?;
+                one.max(limit_on_postgres(count, 2, tasks).await?)
+            }
+            StoreKind::Memory | StoreKind::Sqlite => limit_on_sqlite(count, tasks, options).await?,
+        };
+        let limit_is = "claim and complete by 1000, by as many processes";
+        let (value, peak) = drained(store, options, count, tasks).await?;
+        let sample = |workload, value| {
+            Sample::beside(workload, value, Unit::TasksPerSecond, limit, limit_is)
+        };
+        drains.push(sample(drain, value));
+        fanouts.push(sample(
+            fanout,
+            fanned_out(store, options, count, children).await?,
+        ));
+        peaks.push(peak);
     }
-    samples.extend(latency(store, options, limit).await?);
-    samples.extend(idle(store, options).await?);
-    Ok(samples)
+    let peak = peaks.into_iter().next().unwrap_or_default();
+    drains.append(&mut fanouts);
+    drains.push(Sample::alone(
+        "worker_memory",
+        peak,
+        Unit::Megabytes,
+        "the most that one process had while it drained",
+    ));
+    Ok(drains)
 }
 
-async fn drain(
+/// The rate at which worker processes end tasks, and the most megabytes that one of them had.
+async fn drained(
     store: StoreKind,
     options: &Options,
-    limit: &Limit,
-    workers: usize,
-    workload: &'static str,
-) -> Result<Sample> {
-    let tasks = options.scaled(TASKS);
+    count: usize,
+    tasks: usize,
+) -> Result<(f64, f64)> {
     let opened = Opened::new(store, options).await?;
     let calls = (0..u64::try_from(tasks)?).map(noop);
     opened.client().dispatch_all(calls).await?;
-    let url = opened.url()?;
-    let mut fleet = (0..workers)
-        .map(|_| WorkerProcess::start(url))
-        .collect::<Result<Vec<_>>>()?;
-    let began = now();
-    for worker in &mut fleet {
-        worker.go()?;
-    }
-    let took = tokio::task::spawn_blocking(move || -> Result<Duration> {
-        let mut ended = vec![0; fleet.len()];
-        while ended.iter().sum::<u64>() < tasks as u64 {
-            for (worker, ended) in fleet.iter_mut().zip(&mut ended) {
-                while let Some(said) = worker.next_within(Duration::from_millis(1))? {
-                    if let Said::Ended(count) = said {
-                        *ended = count;
-                    }
-                }
-            }
-        }
-        let took = began.elapsed();
-        fleet.into_iter().try_for_each(WorkerProcess::end)?;
-        Ok(took)
-    })
-    .await??;
-    check_completed(&opened, tasks, 0).await?;
-    Ok(Sample {
-        workload,
-        value: rate(tasks, took),
-        unit: Unit::TasksPerSecond,
-        limit: limit.bulk().drain(),
-        limit_is: "claim and complete by 1000",
-        commits_per_unit: None,
-    })
+    worked_off(&opened, count, tasks, tasks).await
 }
 
-async fn latency(store: StoreKind, options: &Options, limit: &Limit) -> Result<Vec<Sample>> {
+async fn fanned_out(
+    store: StoreKind,
+    options: &Options,
+    count: usize,
+    children: usize,
+) -> Result<f64> {
     let opened = Opened::new(store, options).await?;
-    let stent = opened.client();
-    let mut worker = WorkerProcess::start(opened.url()?)?;
-    worker.go()?;
-    let mut starts = Vec::new();
-    for number in 0..options.scaled(CALLS) {
-        tokio::time::sleep(PAUSE).await;
-        let began = now();
-        stent.dispatch(tell(number as u64)).await?;
-        loop {
-            let (at, said) = worker.next()?;
-            if said == Said::Began {
-                starts.push(milliseconds(at - began));
-                break;
-            }
-        }
+    let call = fan_out(u64::try_from(children)?);
+    opened.client().dispatch(call).await?;
+    let (rate, _) = worked_off(&opened, count, children + 1, children).await?;
+    Ok(rate)
+}
+
+/// Lets worker processes end so many tasks; how many of those that count that were a second, and the most megabytes that one of them had.
+async fn worked_off(
+    opened: &Opened,
+    count: usize,
+    tasks: usize,
+    counted: usize,
+) -> Result<(f64, f64)> {
+    let address = opened.address.clone().ok_or("this store has no address")?;
+    let workers = start(&Part::Work(address), count).await?;
+    let (took, peak_kb) = processes::drain(workers, tasks).await?;
+    check_completed(opened, tasks, 0).await?;
+    let peak = number(usize::try_from(peak_kb)?) / 1_024.0;
+    Ok((rate(counted, took), peak))
+}
+
+async fn start(part: &Part, count: usize) -> Result<Vec<Process>> {
+    let mut started = Vec::with_capacity(count);
+    for _ in 0..count {
+        started.push(Process::start(part).await?);
     }
-    worker.end()?;
-    let sample = |workload, fraction| Sample {
-        workload,
-        value: quantile(&starts, fraction),
-        unit: Unit::Milliseconds,
-        limit: limit.insert_takes(fraction),
-        limit_is: "insert by 1",
-        commits_per_unit: None,
-    };
-    Ok(vec![
-        sample("latency_across_p50", 0.5),
-        sample("latency_across_p99", 0.99),
-    ])
+    Ok(started)
 }
 
-async fn idle(store: StoreKind, options: &Options) -> Result<Vec<Sample>> {
-    let opened = Opened::new(store, options).await?;
-    let mut worker = WorkerProcess::start(opened.url()?)?;
-    worker.go()?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = Cost::of(worker.id())?;
-    let began = now();
-    let span = Duration::from_millis(10 * options.scaled(IDLE_CENTISECONDS) as u64);
-    tokio::time::sleep(span).await;
-    let after = Cost::of(worker.id())?;
-    let seconds = began.elapsed().as_secs_f64();
-    worker.end()?;
-    let sample = |workload, value, unit| Sample {
-        workload,
-        value,
-        unit,
-        limit: f64::NAN,
-        limit_is: "",
-        commits_per_unit: None,
-    };
-    let ticks = (after.ticks - before.ticks) as f64;
-    let processor = ticks / TICKS_PER_SECOND * 1_000.0 / seconds;
-    let wakes = (after.wakes - before.wakes) as f64 / seconds;
-    Ok(vec![
-        sample("idle_processor", processor, Unit::MillisecondsPerSecond),
-        sample("idle_wakes", wakes, Unit::PerSecond),
-    ])
+async fn limit_on_postgres(count: usize, connections: usize, tasks: usize) -> Result<f64> {
+    let url = PostgresServer::running()?.database()?;
+    let client = postgres::create(&url).await?;
+    postgres::insert(&client, tasks, 1).await?;
+    let workers = start(&Part::PostgresDrain { url, connections }, count).await?;
+    let (took, _) = processes::drain(workers, tasks).await?;
+    Ok(rate(tasks, took))
 }
 
-/// What a process has cost so far, by `/proc` (proc(5)).
-#[derive(Debug)]
-struct Cost {
-    /// Processor time, of the user and the system.
-    ticks: u64,
-    /// How often one of its threads gave the processor up by itself: it was woken as often.
-    wakes: u64,
-}
-
-impl Cost {
-    fn of(process: u32) -> Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-        // The second field is the program's name in brackets, which may hold blanks; the processor times are fields 14 and 15.
-        let (_, fields) = stat.rsplit_once(')').ok_or("an unknown form of `stat`")?;
-        let times = fields.split_whitespace().skip(11).take(2);
-        let ticks = times
-            .map(str::parse::<u64>)
-            .sum::<std::result::Result<_, _>>()?;
-        let mut wakes = 0;
-        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-            let status = fs::read_to_string(thread?.path().join("status"))?;
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-                .ok_or("an unknown form of `status`")?;
-            wakes += line.trim().parse::<u64>()?;
-        }
-        Ok(Self { ticks, wakes })
-    }
+async fn limit_on_sqlite(count: usize, tasks: usize, options: &Options) -> Result<f64> {
+    let folder = options.temporary()?;
+    let (path, normal) = (folder.path().join("limit.db"), options.is_normal());
+    sqlite::insert(&sqlite::create(&path, normal)?, tasks, 1)?;
+    let workers = start(&Part::SqliteDrain { path, normal }, count).await?;
+    let (took, _) = processes::drain(workers, tasks).await?;
+    Ok(rate(tasks, took))
 }

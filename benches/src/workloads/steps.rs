@@ -30,14 +30,14 @@ async fn alone(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sam
     let call = call_in_sequence(u64::try_from(children)?);
     opened.client().dispatch(call).await?;
     let ran = work_off(&opened, children + 1).await?;
-    Ok(Sample {
-        workload: "children_of_one",
-        value: rate(children, ran.took),
-        unit: Unit::TasksPerSecond,
-        limit: limit.single().insert,
-        limit_is: "insert by 1",
-        commits_per_unit: per(ran.commits, children),
-    })
+    let sample = Sample::beside(
+        "children_of_one",
+        rate(children, ran.took),
+        Unit::TasksPerSecond,
+        limit.single().insert,
+        "insert by 1",
+    );
+    Ok(sample.by_commits(per(ran.commits, children)))
 }
 
 async fn children(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
@@ -46,14 +46,14 @@ async fn children(store: StoreKind, options: &Options, limit: &Limit) -> Result<
     let calls = (0..executions).map(|_| call_in_sequence(EACH as u64));
     opened.client().dispatch_all(calls).await?;
     let ran = work_off(&opened, executions * (EACH + 1)).await?;
-    Ok(Sample {
-        workload: "sequential_children",
-        value: rate(executions * EACH, ran.took),
-        unit: Unit::TasksPerSecond,
-        limit: limit.bulk().whole(),
-        limit_is: "insert, claim and complete by 1000",
-        commits_per_unit: per(ran.commits, executions * EACH),
-    })
+    let sample = Sample::beside(
+        "sequential_children",
+        rate(executions * EACH, ran.took),
+        Unit::TasksPerSecond,
+        limit.bulk().whole(),
+        "insert, claim and complete by 1000",
+    );
+    Ok(sample.by_commits(per(ran.commits, executions * EACH)))
 }
 
 async fn steps(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sample> {
@@ -62,12 +62,12 @@ async fn steps(store: StoreKind, options: &Options, limit: &Limit) -> Result<Sam
     let calls = (0..executions).map(|_| step_in_sequence(EACH as u64));
     opened.client().dispatch_all(calls).await?;
     let ran = work_off(&opened, executions).await?;
-    Ok(Sample {
-        workload: "sequential_steps",
-        value: rate(executions * EACH, ran.took),
-        unit: Unit::StepsPerSecond,
-        limit: limit.bulk().insert,
-        limit_is: "insert by 1000",
-        commits_per_unit: per(ran.commits, executions * EACH),
-    })
+    let sample = Sample::beside(
+        "sequential_steps",
+        rate(executions * EACH, ran.took),
+        Unit::StepsPerSecond,
+        limit.bulk().insert,
+        "insert by 1000",
+    );
+    Ok(sample.by_commits(per(ran.commits, executions * EACH)))
 }

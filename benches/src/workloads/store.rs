@@ -30,13 +30,9 @@ pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> R
     let function = FunctionName::new("noop")?;
     let dispatching = dispatch(&opened, &function, batches).await?;
     let (claiming, committing) = drain(&opened, &function, batches).await?;
-    let sample = |workload, took: Duration, limit, limit_is| Sample {
-        workload,
-        value: rate(tasks, took),
-        unit: Unit::TasksPerSecond,
-        limit,
-        limit_is,
-        commits_per_unit: None,
+    let sample = |workload, took: Duration, limit, limit_is| {
+        let value = rate(tasks, took);
+        Sample::beside(workload, value, Unit::TasksPerSecond, limit, limit_is)
     };
     let bulk = limit.bulk();
     Ok(vec![
