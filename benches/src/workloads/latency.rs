@@ -42,7 +42,7 @@ pub(super) async fn run(store: StoreKind, options: &Options, limit: &Limit) -> R
     ])
 }
 
-/// Starts a worker that has [`probe`], and calls that; the milliseconds until each body started, and until each result was seen.
+/// Starts a worker that has [`probe()`], and calls that; the milliseconds until each body started, and until each result was seen.
 pub(super) async fn measure(
     opened: &Opened,
     worker: WorkerBuilder,
