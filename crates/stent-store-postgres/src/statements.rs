@@ -88,6 +88,7 @@ statements! {
     ReadNow => "read_now",
     ReadSchedule => "read_schedule",
     SaveClaims => "save_claims",
+    SaveEnds => "save_ends",
     SaveEntries => "save_entries",
     SaveSchedule => "save_schedule",
     SaveSignals => "save_signals",

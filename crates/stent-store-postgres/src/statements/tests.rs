@@ -153,7 +153,7 @@ fn no_statement_reads_a_whole_table_or_sorts_a_backlog() {
 
 #[test]
 fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_take() {
-    let through: [(Sql, &[&str]); 11] = [
+    let through: [(Sql, &[&str]); 12] = [
         (
             Sql::ClaimDue,
             &["Limit", "LockRows", "using tasks_due", "lane = ask.lane"],
@@ -181,6 +181,7 @@ fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_t
         (Sql::CountSlots, &["tasks_slot"]),
         (Sql::LockTasks, &["task_rows_pkey"]),
         (Sql::SaveClaims, &["using task_rows_pkey"]),
+        (Sql::SaveEnds, &["using task_rows_pkey"]),
         (Sql::SaveTasks, &["using task_rows_pkey"]),
         (Sql::ListUnreceived, &["using signals_unreceived"]),
         (Sql::ReadDeliveries, &["history_ordinal"]),

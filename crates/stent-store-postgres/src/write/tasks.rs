@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use stent_core::{ExecutionId, Outcome, Payload, Task, TaskId, Timestamp, time::micros};
+use stent_core::{ExecutionId, Outcome, Payload, StateKind, Task, TaskId, Timestamp, time::micros};
 use uuid::Uuid;
 
 use crate::{
@@ -35,6 +35,21 @@ struct Known {
     /// Its arguments, if it was made in this transaction.
     input: Option<Payload>,
     is_changed: bool,
+    /// Whether all that has changed is that it ended.
+    has_only_ended: bool,
+}
+
+/// Whether the one change of a task is that it was leased and ends now.
+fn only_ends(before: &Task, after: &Task, now: Timestamp) -> bool {
+    let ended = || Task {
+        state: after.state.clone(),
+        holds_slot: after.holds_slot,
+        commits: after.commits,
+        ..before.clone()
+    };
+    before.state.kind() == StateKind::Running
+        && after.state.ended_at() == Some(now)
+        && ended() == *after
 }
 
 impl Changes {
@@ -55,6 +70,7 @@ impl Changes {
             outcome: None,
             input: None,
             is_changed: false,
+            has_only_ended: false,
         }));
     }
 
@@ -86,19 +102,22 @@ impl Changes {
                 outcome: None,
                 input: Some(input),
                 is_changed: false,
+                has_only_ended: false,
             }),
         );
     }
 
     /// Keeps a task as it is now; how it was before.
-    fn save(&mut self, task: Task, outcome: Option<&Outcome>) -> Option<Task> {
+    fn save(&mut self, task: Task, outcome: Option<&Outcome>, now: Timestamp) -> Option<Task> {
         let known = self.known.get_mut(&task.id)?.as_mut()?;
         if outcome.is_some() {
             known.outcome = outcome.and_then(Outcome::stored_text);
         }
-        if known.input.is_none() && !known.is_changed && known.task != task {
-            known.is_changed = true;
-            self.changed.push(task.id);
+        if known.input.is_none() && known.task != task {
+            known.has_only_ended = !known.is_changed && only_ends(&known.task, &task, now);
+            if !std::mem::replace(&mut known.is_changed, true) {
+                self.changed.push(task.id);
+            }
         }
         Some(std::mem::replace(&mut known.task, task))
     }
@@ -199,7 +218,7 @@ impl Session<'_> {
     pub(crate) fn save(&mut self, task: Task, outcome: Option<&Outcome>) {
         let function = task.function.clone();
         let holds = task.holds_slot;
-        if let Some(before) = self.tasks.save(task, outcome) {
+        if let Some(before) = self.tasks.save(task, outcome, self.now) {
             self.count_slot(&function, before.holds_slot, holds);
         }
     }
@@ -258,7 +277,11 @@ impl Session<'_> {
         if !made.is_empty() {
             calls.push(self.insert_children(&made)?);
         }
-        let changed: Vec<_> = self.tasks.of(&self.tasks.changed).collect();
+        let changed = self.tasks.of(&self.tasks.changed);
+        let (ended, changed): (Vec<_>, Vec<_>) = changed.partition(|known| known.has_only_ended);
+        if !ended.is_empty() {
+            calls.push(self.end_tasks(&ended)?);
+        }
         if !changed.is_empty() {
             calls.push(self.update_tasks(&changed)?);
         }
@@ -318,6 +341,22 @@ impl Session<'_> {
                     .collect::<Vec<_>>(),
             )
             .with(columns.outcomes))
+    }
+
+    /// Saves tasks that have only ended, now.
+    fn end_tasks(&self, ended: &[&Known]) -> Result<Call, Fault> {
+        let tasks = || ended.iter().map(|known| &known.task);
+        let lanes: Result<Vec<i32>, Fault> = tasks().map(|task| self.lane_number(task)).collect();
+        let states = tasks().map(|task| rows::code(task.state.kind().code()));
+        let commits = tasks().map(|task| rows::column(task.commits));
+        let outcomes = ended.iter().map(|known| known.outcome.clone());
+        Ok(Call::new(Sql::SaveEnds)
+            .with(uuids(tasks().map(|task| task.id)))
+            .with(lanes?)
+            .with(states.collect::<Vec<_>>())
+            .with(commits.collect::<Vec<_>>())
+            .with(outcomes.collect::<Vec<_>>())
+            .with(self.now.as_micros()))
     }
 
     fn update_tasks(&self, changed: &[&Known]) -> Result<Call, Fault> {
