@@ -51,6 +51,15 @@ struct Claimer {
     measured_at: Duration,
 }
 
+/// How many tasks to claim.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// Of all functions, or of those that are not limited if there are no others.
+    first: u32,
+    /// Of those that are not limited, besides.
+    ahead: u32,
+}
+
 /// Runs until the worker drains.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let names = |limited: bool| {
@@ -106,25 +115,36 @@ impl Drop for Attached {
 }
 
 impl Claimer {
-    /// Claims for what is free now, and then ahead.
+    /// Claims for what is free now, and then ahead. The room is kept meanwhile, so that parents start no children in it.
     async fn claim(&mut self) -> Result<(), StoreError> {
         self.measure();
-        let Room { now, ahead } = self.shared.room();
+        let shared = Arc::clone(&self.shared);
+        let (wanted, mut promise) = shared.promise(|room| {
+            let wanted = self.wanted(room);
+            (wanted, wanted.first.saturating_add(wanted.ahead))
+        });
+        let found = self.claim_of(self.all.clone(), wanted.first).await?;
+        // A suspect is claimed alone, whatever else is due.
+        self.exhausted = found < wanted.first && !self.took_suspect;
+        if wanted.ahead > 0 && found == wanted.first {
+            promise.shrink_to(wanted.ahead);
+            self.claim_of(self.unlimited.clone(), wanted.ahead).await?;
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, Room { now, ahead }: Room) -> Wanted {
         let all_unlimited = self.unlimited.len() == self.all.len();
         let first = if all_unlimited {
             now.saturating_add(ahead)
         } else {
             now
+        };
+        let apart = !all_unlimited && !self.unlimited.is_empty();
+        Wanted {
+            first: first.min(defaults::CLAIM_BATCH),
+            ahead: if apart { ahead } else { 0 }.min(defaults::CLAIM_BATCH),
         }
-        .min(defaults::CLAIM_BATCH);
-        let found = self.claim_of(self.all.clone(), first).await?;
-        // A suspect is claimed alone, whatever else is due.
-        self.exhausted = found < first && !self.took_suspect;
-        if !all_unlimited && !self.unlimited.is_empty() && ahead > 0 && found == first {
-            let ahead = ahead.min(defaults::CLAIM_BATCH);
-            self.claim_of(self.unlimited.clone(), ahead).await?;
-        }
-        Ok(())
     }
 
     async fn claim_of(

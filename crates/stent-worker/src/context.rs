@@ -75,7 +75,7 @@ impl TaskContext {
     }
 
     /// Whether its lease surely holds. After a pause it may not, and then nothing is started any more; the runner finds out when the body waits.
-    fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.shared.clock.now() < self.handle.hold_until()
     }
 

@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     pub(crate) permits: Arc<Semaphore>,
     /// Runners that have not had their first permit yet.
     pub(crate) queued: AtomicUsize,
-    /// Children that commits on their way ask to have started here.
+    /// Tasks that claims on their way ask for, and children that commits on their way ask to have started here.
     promised: AtomicUsize,
     /// Held while room is looked at and promised.
     promising: Mutex<()>,
@@ -171,10 +171,11 @@ impl Shared {
     /// once each sees what is left by the others.
     pub(crate) fn promise<T>(
         self: &Arc<Self>,
-        take: impl FnOnce(Room) -> (T, usize),
+        take: impl FnOnce(Room) -> (T, u32),
     ) -> (T, Promise) {
         let _alone = lock(&self.promising);
         let (answer, count) = take(self.room());
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
         self.promised.fetch_add(count, Ordering::AcqRel);
         let shared = Arc::clone(self);
         (answer, Promise { shared, count })
@@ -208,18 +209,28 @@ impl Shared {
     }
 }
 
-/// Room that is kept for children until they are here, or are known not to come.
+/// Room that is kept for tasks until they are here, or are known not to come.
 pub(crate) struct Promise {
     shared: Arc<Shared>,
     count: usize,
 }
 
-impl Drop for Promise {
-    fn drop(&mut self) {
-        if self.count > 0 {
-            self.shared.promised.fetch_sub(self.count, Ordering::AcqRel);
+impl Promise {
+    /// Gives back what is more than this.
+    pub(crate) fn shrink_to(&mut self, count: u32) {
+        let left = usize::try_from(count).unwrap_or(usize::MAX);
+        let given_back = self.count.saturating_sub(left);
+        self.count = self.count.min(left);
+        if given_back > 0 {
+            self.shared.promised.fetch_sub(given_back, Ordering::AcqRel);
             self.shared.more_room();
         }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.shrink_to(0);
     }
 }
 

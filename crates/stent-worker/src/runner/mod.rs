@@ -359,7 +359,8 @@ impl Runner {
     fn drop_body(&mut self) {
         let body = self.body.take();
         if body.is_some() {
-            self.context.stop();
+            // A blocking one that has not begun never will.
+            self.context.give_up();
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
             tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", failure_of(panic));
@@ -512,22 +513,36 @@ fn blocking(
     context: Arc<TaskContext>,
 ) -> BodyFuture {
     async move {
-        let running = tokio::task::spawn_blocking(move || {
-            if context.is_given_up() {
-                return Err(Failure::new(
-                    FailureKind::Error,
-                    "it was stopped before it began",
-                ));
+        loop {
+            let (input, context) = (input.clone(), Arc::clone(&context));
+            let running = tokio::task::spawn_blocking(move || run_held(run, input, context));
+            match running.await {
+                Ok(Some(result)) => return result,
+                // It had to wait for a thread beyond its lease, and is polled again only if that was renewed after all.
+                Ok(None) => {}
+                Err(error) => return Err(Failure::from_error(FailureKind::Panic, &error)),
             }
-            let _entered = context::enter_blocking(context);
-            catch_unwind(AssertUnwindSafe(|| run(input)))
-                .unwrap_or_else(|panic| Err(failure_of(panic)))
-        });
-        running
-            .await
-            .unwrap_or_else(|error| Err(Failure::from_error(FailureKind::Panic, &error)))
+        }
     }
     .boxed()
+}
+
+/// Runs a blocking body if its lease surely holds.
+fn run_held(
+    run: fn(Payload) -> Result<Payload, Failure>,
+    input: Payload,
+    context: Arc<TaskContext>,
+) -> Option<Result<Payload, Failure>> {
+    if context.is_given_up() {
+        let stopped = "it was stopped before it began";
+        return Some(Err(Failure::new(FailureKind::Error, stopped)));
+    }
+    if !context.is_held() {
+        return None;
+    }
+    let _entered = context::enter_blocking(context);
+    let result = catch_unwind(AssertUnwindSafe(|| run(input)));
+    Some(result.unwrap_or_else(|panic| Err(failure_of(panic))))
 }
 
 /// What a panic said. Its value is dropped here, which may panic again.

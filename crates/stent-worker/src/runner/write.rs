@@ -138,14 +138,14 @@ impl Runner {
     /// What is to be committed. Children are started here as far as there is room; none of a limited function ahead of its turn.
     fn take_writes(&mut self) -> (Writes, Promise) {
         let shared = Arc::clone(&self.shared);
-        // The caller's own permit is free as soon as it waits.
-        let own = u32::from(self.permit.is_some());
         let mut replay = self.context.replay();
+        // The caller's own permit is free as soon as it waits for others alone.
+        let own = u32::from(self.permit.is_some() && !replay.waits().steps);
         shared.promise(|room| {
             let now = room.now.saturating_add(own);
             let writes = replay.take_writes(leases(&shared, now, room.ahead));
-            let count = writes.starting.len();
-            (writes, count)
+            let count = u32::try_from(writes.starting.len());
+            (writes, count.unwrap_or(u32::MAX))
         })
     }
 }

@@ -37,12 +37,55 @@ async fn parents_that_ask_at_once_start_no_more_children_than_there_is_room_for(
     assert_eq!(worker.leased(), 4 + 8);
 }
 
+#[durable]
+async fn calls_eight_later() -> stent::Result<usize> {
+    tokio::time::sleep(SECOND / 2).await;
+    Ok(works.map([1_000 * SECOND; 8]).await?.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_claimed_and_what_parents_start_share_the_room() {
+    let world = World::new();
+    let store = CutStore::slow_to_claim(Arc::clone(&world.store), SECOND);
+    let worker = Stent::new(Arc::clone(&store) as _)
+        .worker()
+        .concurrency(8)
+        .prefetch(0)
+        .poll_interval(600 * SECOND)
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .register(functions![calls_eight_later, works])
+        .state(Arc::new(Log::default()));
+    let parent = world.stent.dispatch(calls_eight_later()).await.unwrap();
+    let worker = worker.start().await.unwrap();
+    eventually("the parent runs", async || worker.leased() == 1).await;
+    let others = (0..8).map(|_| works(1_000 * SECOND));
+    let _others = world.stent.dispatch_all(others).await.unwrap();
+    world.pass(3 * SECOND).await;
+    assert_eq!(parent.state().await.unwrap(), StateKind::Running);
+    assert_eq!(worker.leased(), 1 + 8);
+}
+
 /// The holder's clock, which jumps when the process was paused.
 #[derive(Debug)]
 struct JumpingClock {
     clock: Arc<VirtualClock>,
     paused_secs: AtomicU64,
     runs: AtomicU32,
+}
+
+impl JumpingClock {
+    fn new(world: &World) -> Self {
+        Self {
+            clock: Arc::clone(&world.clock),
+            paused_secs: AtomicU64::new(0),
+            runs: AtomicU32::new(0),
+        }
+    }
+
+    fn jump(&self) {
+        self.paused_secs.store(3_600, Ordering::SeqCst);
+    }
 }
 
 impl HolderClock for JumpingClock {
@@ -55,7 +98,7 @@ impl HolderClock for JumpingClock {
 #[durable]
 async fn is_paused_before_its_step(#[state] clock: Arc<JumpingClock>) -> stent::Result<u32> {
     clock.runs.fetch_add(1, Ordering::SeqCst);
-    clock.paused_secs.store(3_600, Ordering::SeqCst);
+    clock.jump();
     let effect = || async { Ok::<_, std::io::Error>(clock.runs.load(Ordering::SeqCst)) };
     stent::step("effect", effect).await
 }
@@ -63,11 +106,7 @@ async fn is_paused_before_its_step(#[state] clock: Arc<JumpingClock>) -> stent::
 #[tokio::test(start_paused = true)]
 async fn no_step_begins_after_a_pause_longer_than_the_lease() {
     let world = World::new();
-    let clock = Arc::new(JumpingClock {
-        clock: Arc::clone(&world.clock),
-        paused_secs: AtomicU64::new(0),
-        runs: AtomicU32::new(0),
-    });
+    let clock = Arc::new(JumpingClock::new(&world));
     let worker = world
         .worker("w")
         .clock(Arc::clone(&clock) as _)
@@ -76,6 +115,40 @@ async fn no_step_begins_after_a_pause_longer_than_the_lease() {
     let _worker = worker.start().await.unwrap();
     let run_with_effect = world.stent.run(is_paused_before_its_step()).await;
     assert_eq!(run_with_effect.unwrap(), 2);
+}
+
+#[durable(blocking)]
+fn blocks(#[state] clock: Arc<JumpingClock>) -> stent::Result<()> {
+    clock.runs.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// One thread for async bodies and one for blocking ones, so that what waits for which is known.
+#[test]
+fn no_blocking_body_begins_after_a_pause_longer_than_the_lease() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build();
+    runtime.unwrap().block_on(async {
+        let (end_other, other_ends) = std::sync::mpsc::channel::<()>();
+        let other = tokio::task::spawn_blocking(move || other_ends.recv());
+        let world = World::new();
+        let clock = Arc::new(JumpingClock::new(&world));
+        let worker = world
+            .worker("w")
+            .clock(Arc::clone(&clock) as _)
+            .register(functions![blocks])
+            .state(Arc::clone(&clock));
+        let worker = worker.start().await.unwrap();
+        let _execution = world.stent.dispatch(blocks()).await.unwrap();
+        eventually("it waits for a thread", async || worker.leased() == 1).await;
+        clock.jump();
+        end_other.send(()).unwrap();
+        other.await.unwrap().unwrap();
+        eventually("it is given up", async || worker.leased() == 0).await;
+        assert_eq!(clock.runs.load(Ordering::SeqCst), 0);
+    });
 }
 
 #[tokio::test(start_paused = true)]
