@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use stent_core::{
     StoreError, TaskId, defaults,
     store::{HistoryRequest, TaskQuery},
@@ -18,65 +19,81 @@ use crate::{backoff::Backoff, context::lock, live::Event, shared::Shared};
 /// Tasks whose news are wanted.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    wanted: Mutex<BTreeSet<TaskId>>,
-    /// Those that may have been cancelled.
-    doubted: Mutex<BTreeSet<TaskId>>,
-    wake: Notify,
+    outcomes: Wanted,
+    cancels: Wanted,
 }
 
 impl News {
     /// Asks for what was recorded for a task since it looked last.
     pub(crate) fn want(&self, task: TaskId) {
-        lock(&self.wanted).insert(task);
-        self.wake.notify_one();
+        self.outcomes.add([task]);
     }
 
     /// Asks whether a task is to be cancelled.
     pub(crate) fn doubt(&self, task: TaskId) {
-        lock(&self.doubted).insert(task);
+        self.cancels.add([task]);
+    }
+}
+
+/// Tasks of which something is to be read.
+#[derive(Debug, Default)]
+struct Wanted {
+    tasks: Mutex<BTreeSet<TaskId>>,
+    wake: Notify,
+}
+
+impl Wanted {
+    fn add(&self, tasks: impl IntoIterator<Item = TaskId>) {
+        lock(&self.tasks).extend(tasks);
         self.wake.notify_one();
     }
+
+    /// Some of them, as many as one read answers.
+    fn take(&self) -> Vec<TaskId> {
+        let mut tasks = lock(&self.tasks);
+        std::iter::from_fn(|| tasks.pop_first())
+            .take(defaults::COMMIT_BATCH)
+            .collect()
+    }
 }
 
-/// Some of a set, as many as one read answers.
-fn take(set: &Mutex<BTreeSet<TaskId>>) -> Vec<TaskId> {
-    let mut set = lock(set);
-    std::iter::from_fn(|| set.pop_first())
-        .take(defaults::COMMIT_BATCH)
-        .collect()
-}
-
-/// Runs as long as the worker.
+/// Runs as long as the worker. One kind of news does not wait for the other.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut backoff = Backoff::new(&*shared);
+    let outcomes = read_all(&shared, &shared.news.outcomes, |tasks| {
+        read_outcomes(&shared, tasks).boxed()
+    });
+    let cancels = read_all(&shared, &shared.news.cancels, |tasks| {
+        read_cancels(&shared, tasks).boxed()
+    });
+    tokio::join!(outcomes, cancels);
+}
+
+async fn read_all<'a>(
+    shared: &Shared,
+    wanted: &Wanted,
+    read: impl Fn(Vec<TaskId>) -> BoxFuture<'a, Result<(), StoreError>>,
+) {
+    let mut backoff = Backoff::new(shared);
     loop {
-        let (wanted, doubted) = (take(&shared.news.wanted), take(&shared.news.doubted));
-        if wanted.is_empty() && doubted.is_empty() {
-            shared.news.wake.notified().await;
+        let tasks = wanted.take();
+        if tasks.is_empty() {
+            wanted.wake.notified().await;
             continue;
         }
-        let outcomes = read_outcomes(&shared, &wanted).await;
-        let cancels = read_cancels(&shared, &doubted).await;
-        for (read, tasks, set) in [
-            (&outcomes, wanted, &shared.news.wanted),
-            (&cancels, doubted, &shared.news.doubted),
-        ] {
-            if let Err(error) = read {
+        match read(tasks.clone()).await {
+            Ok(()) => backoff.reset(),
+            Err(error) => {
                 tracing::warn!(%error, "cannot read what was recorded for tasks that run here; trying again");
                 shared.stats.store_failed();
-                lock(set).extend(tasks);
+                wanted.add(tasks);
+                backoff.wait().await;
             }
-        }
-        if outcomes.is_ok() && cancels.is_ok() {
-            backoff.reset();
-        } else {
-            backoff.wait().await;
         }
     }
 }
 
-async fn read_outcomes(shared: &Shared, tasks: &[TaskId]) -> Result<(), StoreError> {
-    let live = tasks.iter().filter_map(|task| shared.live.get(*task));
+async fn read_outcomes(shared: &Shared, tasks: Vec<TaskId>) -> Result<(), StoreError> {
+    let live = tasks.into_iter().filter_map(|task| shared.live.get(task));
     let requests: Vec<_> = live
         .map(|handle| HistoryRequest {
             task: handle.task,
@@ -97,16 +114,13 @@ async fn read_outcomes(shared: &Shared, tasks: &[TaskId]) -> Result<(), StoreErr
     Ok(())
 }
 
-async fn read_cancels(shared: &Shared, tasks: &[TaskId]) -> Result<(), StoreError> {
-    let live = tasks
-        .iter()
-        .filter(|task| shared.live.get(**task).is_some());
-    let ids: Vec<_> = live.copied().collect();
-    if ids.is_empty() {
+async fn read_cancels(shared: &Shared, mut tasks: Vec<TaskId>) -> Result<(), StoreError> {
+    tasks.retain(|task| shared.live.get(*task).is_some());
+    if tasks.is_empty() {
         return Ok(());
     }
     let query = TaskQuery {
-        ids: Some(ids),
+        ids: Some(tasks),
         limit: defaults::PAGE_SIZE_MAX,
         ..TaskQuery::default()
     };

@@ -18,7 +18,7 @@ use crate::{
     clock::{Entropy, HolderClock, StoreTime},
     committer::CommitQueue,
     context::lock,
-    live::Live,
+    live::{Event, Live},
     news::News,
     registry::Registry,
     runner::panicked,
@@ -133,6 +133,15 @@ impl Shared {
     pub(crate) fn part_ended(&self, part: &'static str, panic: &(dyn std::any::Any + Send)) {
         tracing::error!("the worker's {part} ended: {}", panicked(panic));
         self.broken.send_replace(Some(part));
+    }
+
+    /// Takes nothing more, and leaves what is leased to others: nothing can be committed any more.
+    pub(crate) fn give_up(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.claimer.notify_one();
+        for handle in self.live.all() {
+            handle.tell(Event::LeaseLost);
+        }
     }
 
     pub(crate) fn random_bytes<const N: usize>(&self) -> [u8; N] {

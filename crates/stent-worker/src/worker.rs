@@ -31,6 +31,9 @@ use crate::{
 /// How long bodies that were told to stop may take to be dropped before a drain gives up on them.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// The part without which a worker can do nothing at all.
+const COMMITTER: &str = "committer";
+
 /// Announces a worker and starts all its parts.
 pub(crate) async fn launch(
     shared: Arc<Shared>,
@@ -40,11 +43,9 @@ pub(crate) async fn launch(
     let (stop_renewing, stopped) = watch::channel(());
     renewer::start(Arc::clone(&shared), stopped)?;
     let start = |name, part| spawn_part(Arc::clone(&shared), name, part);
+    let committing = committer::run(Arc::clone(&shared), queue);
     let mut background = vec![
-        start(
-            "committer",
-            committer::run(Arc::clone(&shared), queue).boxed(),
-        ),
+        start(COMMITTER, committing.boxed()),
         start("reader of news", news::run(Arc::clone(&shared)).boxed()),
         start(
             "poll of waiting tasks",
@@ -77,7 +78,12 @@ fn spawn_part(
     tokio::spawn(async move {
         let ended = AssertUnwindSafe(part).catch_unwind().await;
         match ended {
-            Err(panic) => shared.part_ended(name, &*panic),
+            Err(panic) => {
+                shared.part_ended(name, &*panic);
+                if name == COMMITTER {
+                    shared.give_up();
+                }
+            }
             Ok(()) if shared.is_draining() => {}
             Ok(()) => drop(shared.broken.send_replace(Some(name))),
         }
@@ -248,7 +254,8 @@ impl Worker {
     }
 
     /// Stops: claims nothing more, suspends what waits, lets bodies finish within the grace period, then gives the rest back so that others go
-    /// on at once. No attempt and no crash is counted.
+    /// on at once. No attempt and no crash is counted. All this takes the grace period, and at most five seconds more in which bodies that were
+    /// told to stop are dropped, whatever the store does and whichever part of the worker has ended.
     ///
     /// # Errors
     /// [`WorkerError::Abandoned`] when bodies did not stop although they were told to; their tasks go on elsewhere when their leases end.
@@ -306,11 +313,10 @@ async fn until_idle(shared: &Shared, at: Instant) -> bool {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.shared.draining.store(true, Ordering::Release);
         self.stop_renewing.take();
         for task in self.background.drain(..).chain(self.claimer.take()) {
             task.abort();
         }
-        tell_all(&self.shared, || Event::LeaseLost);
+        self.shared.give_up();
     }
 }

@@ -7,13 +7,14 @@
 //!   the task holds its slot.
 //! * However a runner ends, its task is committed as ended, given back, suspended, or left to its lease.
 
+mod blocking;
 mod events;
+mod reload;
 mod rest;
 mod write;
 
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
@@ -28,7 +29,7 @@ use stent_client::{
 use stent_core::{
     CallPosition, Failure, FailureKind, HistoryEntry, Outcome, Payload, Task, TaskId, Timestamp,
     commit::{Assumed, Then},
-    store::{ClaimedTask, HistoryRequest},
+    store::ClaimedTask,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -169,10 +170,8 @@ impl Runner {
 
     /// One round: what came in, what the body does with it, what goes out, and the wait for more.
     async fn step(&mut self) -> Flow {
-        while let Some(event) = self.handle.take() {
-            if self.on_event(event).await == Flow::Exit {
-                return Flow::Exit;
-            }
+        if self.hear().await == Flow::Exit {
+            return Flow::Exit;
         }
         if self.look_at_the_time() == Flow::Exit {
             return Flow::Exit;
@@ -189,6 +188,16 @@ impl Runner {
         }
         self.flush().await;
         self.wait().await;
+        Flow::Go
+    }
+
+    /// Takes what came in.
+    async fn hear(&mut self) -> Flow {
+        while let Some(event) = self.handle.take() {
+            if self.on_event(event).await == Flow::Exit {
+                return Flow::Exit;
+            }
+        }
         Flow::Go
     }
 
@@ -213,7 +222,7 @@ impl Runner {
                     }
                 }
             }
-            Body::Blocking(run) => blocking(run, input, Arc::clone(&self.context)),
+            Body::Blocking(run) => blocking::run(run, input, Arc::clone(&self.context)),
         };
         self.body = Some(future);
         self.waker.set_woken();
@@ -401,53 +410,6 @@ impl Runner {
         Flow::Go
     }
 
-    /// Begins the body anew on what is recorded, unless something has been decided about the task meanwhile. What the body that was ahead of the
-    /// record had to write is forgotten.
-    async fn reload(&mut self) -> Flow {
-        if self.body.is_some() {
-            self.drop_body();
-            self.context = new_context(&self.shared, &self.handle, &self.task, Vec::new());
-        }
-        if self.verdict.is_some() {
-            self.stale = false;
-            return Flow::Go;
-        }
-        if self.shared.clock.now() >= self.handle.hold_until() {
-            self.shared.stats.lease_lost();
-            return Flow::Exit;
-        }
-        let request = HistoryRequest {
-            task: self.task.id,
-            after: stent_core::Ordinal::NONE,
-            whole: true,
-        };
-        match self.shared.store.history(vec![request]).await {
-            Ok(mut histories) => {
-                let entries = histories.pop().map(|it| it.entries).unwrap_or_default();
-                self.context = new_context(&self.shared, &self.handle, &self.task, entries);
-                self.stale = false;
-                self.start_body();
-                Flow::Go
-            }
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, task = %self.task.id, "cannot read a task's history; trying again");
-                self.shared.stats.store_failed();
-                let handle = Arc::clone(&self.handle);
-                tokio::select! {
-                    biased;
-                    () = poll_fn(|cx| if handle.has_event(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }) => {}
-                    () = self.rereads.wait() => {}
-                }
-                Flow::Go
-            }
-            Err(error) => {
-                tracing::error!(%error, task = %self.task.id, "cannot read a task's history; its lease is left to run out");
-                self.shared.stats.store_failed();
-                Flow::Exit
-            }
-        }
-    }
-
     /// Tells who has to know: children's ends are sent on, the parent hears that its child has left.
     async fn leave(&mut self) {
         self.drop_body();
@@ -504,45 +466,6 @@ fn new_context(
     );
     let replay = Replay::new(task.function.clone(), history);
     TaskContext::new(info, Arc::clone(shared), Arc::clone(handle), replay)
-}
-
-/// Runs a blocking body off the async threads. It has to ask whether it should stop; when nobody waits for it any more, it is reported.
-fn blocking(
-    run: fn(Payload) -> Result<Payload, Failure>,
-    input: Payload,
-    context: Arc<TaskContext>,
-) -> BodyFuture {
-    async move {
-        loop {
-            let (input, context) = (input.clone(), Arc::clone(&context));
-            let running = tokio::task::spawn_blocking(move || run_held(run, input, context));
-            match running.await {
-                Ok(Some(result)) => return result,
-                // It had to wait for a thread beyond its lease, and is polled again only if that was renewed after all.
-                Ok(None) => {}
-                Err(error) => return Err(Failure::from_error(FailureKind::Panic, &error)),
-            }
-        }
-    }
-    .boxed()
-}
-
-/// Runs a blocking body if its lease surely holds.
-fn run_held(
-    run: fn(Payload) -> Result<Payload, Failure>,
-    input: Payload,
-    context: Arc<TaskContext>,
-) -> Option<Result<Payload, Failure>> {
-    if context.is_given_up() {
-        let stopped = "it was stopped before it began";
-        return Some(Err(Failure::new(FailureKind::Error, stopped)));
-    }
-    if !context.is_held() {
-        return None;
-    }
-    let _entered = context::enter_blocking(context);
-    let result = catch_unwind(AssertUnwindSafe(|| run(input)));
-    Some(result.unwrap_or_else(|panic| Err(failure_of(panic))))
 }
 
 /// What a panic said. Its value is dropped here, which may panic again.

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -25,6 +25,18 @@ pub(crate) enum Cut {
     Unheard(u32),
 }
 
+/// What is answered to who reads histories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Histories {
+    Shown,
+    /// The connection is gone.
+    Hidden,
+    /// They can never be read again.
+    Lost,
+    /// Nothing at all.
+    Unanswered,
+}
+
 #[derive(Debug)]
 pub(crate) struct CutStore {
     store: Arc<dyn Store>,
@@ -33,14 +45,15 @@ pub(crate) struct CutStore {
     down: AtomicBool,
     deaf: bool,
     commit_takes: Duration,
-    panics: bool,
+    panics: AtomicBool,
+    commit_panics: AtomicBool,
     claim_takes: Duration,
     claims: AtomicU32,
     /// Every commit is refused as out of order.
     disordered: AtomicBool,
-    /// The next commit is refused as built upon another past, and from then on no history can be read.
+    /// The next commit is refused as built upon another past.
     contradicts: AtomicBool,
-    hides_histories: AtomicBool,
+    histories: Mutex<Histories>,
     /// The answer of a commit that starts children is lost, and the store is down from then on.
     loses_start: AtomicBool,
     renew_connects: bool,
@@ -63,12 +76,13 @@ impl CutStore {
             down: AtomicBool::new(false),
             deaf: false,
             commit_takes: Duration::ZERO,
-            panics: false,
+            panics: AtomicBool::new(false),
+            commit_panics: AtomicBool::new(false),
             claim_takes: Duration::ZERO,
             claims: AtomicU32::new(0),
             disordered: AtomicBool::new(false),
             contradicts: AtomicBool::new(false),
-            hides_histories: AtomicBool::new(false),
+            histories: Mutex::new(Histories::Shown),
             loses_start: AtomicBool::new(false),
             renew_connects: false,
             renews: AtomicBool::new(true),
@@ -89,7 +103,7 @@ impl CutStore {
     /// Panics when it is asked for work.
     pub(crate) fn panicking(store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
-            panics: true,
+            panics: AtomicBool::new(true),
             ..Self::whole(store, Cut::Never)
         })
     }
@@ -115,10 +129,24 @@ impl CutStore {
         self.disordered.store(true, Ordering::SeqCst);
     }
 
-    /// Refuses the next commit as built upon another past, and shows nobody what that is.
-    pub(crate) fn contradict_and_hide_histories(&self) {
+    /// Panics when it is asked for work from now on.
+    pub(crate) fn panic_at_claims(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
+    /// Panics at each commit from now on.
+    pub(crate) fn panic_at_commits(&self) {
+        self.commit_panics.store(true, Ordering::SeqCst);
+    }
+
+    /// Refuses the next commit as built upon another past, and answers so to whoever asks what that is.
+    pub(crate) fn contradict(&self, histories: Histories) {
         self.contradicts.store(true, Ordering::SeqCst);
-        self.hides_histories.store(true, Ordering::SeqCst);
+        self.set_histories(histories);
+    }
+
+    pub(crate) fn set_histories(&self, histories: Histories) {
+        *self.histories.lock().unwrap() = histories;
     }
 
     /// Loses the answer of the next commit that starts children, and is down then.
@@ -218,7 +246,8 @@ impl Store for CutStore {
         self.store.declare(request).await
     }
     async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
-        assert!(!self.panics, "a defect of the store");
+        let panics = self.panics.load(Ordering::SeqCst);
+        assert!(!panics, "a defect of the store");
         self.check()?;
         self.claims.fetch_add(1, Ordering::SeqCst);
         let answer = self.store.claim(request).await;
@@ -230,6 +259,8 @@ impl Store for CutStore {
         let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
         let at_once = self.committing.fetch_add(1, Ordering::SeqCst) + 1;
         self.committed_at_once.fetch_max(at_once, Ordering::SeqCst);
+        let panics = self.commit_panics.load(Ordering::SeqCst);
+        assert!(!panics, "a defect of the store");
         tokio::time::sleep(self.commit_takes).await;
         self.committing.fetch_sub(1, Ordering::SeqCst);
         if self.disordered.load(Ordering::SeqCst) {
@@ -293,8 +324,17 @@ impl Store for CutStore {
         self.store.clean_up(request).await
     }
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
-        if self.hides_histories.load(Ordering::SeqCst) {
-            return Err(gone());
+        let answers = *self.histories.lock().unwrap();
+        match answers {
+            Histories::Shown => {}
+            Histories::Hidden => return Err(gone()),
+            Histories::Lost => {
+                return Err(StoreError::Final {
+                    what: "the history cannot be read".to_owned(),
+                    source: None,
+                });
+            }
+            Histories::Unanswered => std::future::pending().await,
         }
         self.check()?;
         self.store.history(requests).await

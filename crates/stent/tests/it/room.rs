@@ -11,8 +11,8 @@ use std::{
 use stent::{prelude::*, store::StateKind, worker::HolderClock};
 
 use crate::{
-    cut::{Cut, CutStore},
-    faults::{Log, SECOND, works},
+    cut::{Cut, CutStore, Histories},
+    faults::{Log, SECOND, worker, works},
     support::{VirtualClock, World, eventually},
 };
 
@@ -165,45 +165,105 @@ async fn a_drain_waits_for_no_claim_longer_than_its_grace_period() {
     assert!(world.elapsed() < 11 * SECOND, "{:?}", world.elapsed());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_task_whose_history_cannot_be_read_is_given_back_by_a_drain() {
+async fn contradicted(histories: Histories) -> (World, Arc<CutStore>, Worker, Handle<calls_eight>) {
     let world = World::new();
     let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
-    let log = Arc::new(Log::default());
     let worker = Stent::new(Arc::clone(&store) as _)
         .worker()
         .clock(Arc::clone(&world.clock) as _)
         .renew_on_own_thread(false)
         .drain_grace(10 * SECOND)
         .register(functions![calls_eight, works])
-        .state(Arc::clone(&log));
+        .state(Arc::new(Log::default()));
     let worker = worker.start().await.unwrap();
-    store.contradict_and_hide_histories();
+    store.contradict(histories);
     let execution = world.stent.dispatch(calls_eight()).await.unwrap();
     eventually("it writes", async || store.commits() == 1).await;
     world.pass(SECOND).await;
-    let before = world.elapsed();
-    worker.drain().await.unwrap();
-    let took = world.elapsed().saturating_sub(before);
-    assert!(took < 16 * SECOND, "{took:?}");
-    assert_eq!(execution.state().await.unwrap(), StateKind::Pending);
+    (world, store, worker, execution)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_starts_as_soon_as_its_store_is_back_and_not_without_it() {
+async fn a_task_goes_on_once_its_history_can_be_read_again() {
+    let (world, store, worker, _execution) = contradicted(Histories::Hidden).await;
+    assert_eq!(worker.leased(), 1);
+    store.set_histories(Histories::Shown);
+    eventually("its children run", async || worker.leased() == 1 + 8).await;
+    assert!(world.elapsed() < 10 * SECOND, "{:?}", world.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_history_cannot_be_read_is_given_back_by_a_drain() {
+    for histories in [Histories::Hidden, Histories::Unanswered] {
+        let (world, _store, worker, execution) = contradicted(histories).await;
+        let before = world.elapsed();
+        worker.drain().await.unwrap();
+        let took = world.elapsed().saturating_sub(before);
+        assert!(took < 11 * SECOND, "{histories:?}: {took:?}");
+        assert_eq!(execution.state().await.unwrap(), StateKind::Pending);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_history_cannot_be_read_is_cancelled_within_a_poll() {
+    for histories in [Histories::Hidden, Histories::Unanswered] {
+        let (world, _store, _worker, execution) = contradicted(histories).await;
+        execution.cancel().await.unwrap();
+        world.pass(2 * SECOND).await;
+        assert_eq!(
+            execution.state().await.unwrap(),
+            StateKind::Cancelled,
+            "{histories:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_history_is_lost_is_not_held_on_to() {
+    let (_world, store, worker, execution) = contradicted(Histories::Lost).await;
+    eventually("it is let go of", async || worker.leased() == 0).await;
+    assert_eq!(store.commits(), 1);
+    assert_eq!(execution.state().await.unwrap(), StateKind::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_lets_bodies_finish_although_the_claimer_has_ended() {
     let world = World::new();
     let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
-    let start = || {
-        let stent = Stent::new(Arc::clone(&store) as _);
-        stent.worker().register(functions![calls_eight]).start()
-    };
-    store.set_down(true);
-    let error = start().await.unwrap_err().to_string();
-    assert!(world.elapsed() >= 30 * SECOND, "{:?}", world.elapsed());
-    assert!(error.contains("store"), "{error}");
+    let log = Arc::new(Log::default());
+    let worker = worker(&world, &store, &log).await;
+    let execution = world.stent.dispatch(works(10 * SECOND)).await.unwrap();
+    eventually("it runs", async || log.started() == 1).await;
+    store.panic_at_claims();
+    eventually("the claimer has ended", async || !worker.is_ready()).await;
+    let error = worker.drain().await.unwrap_err().to_string();
+    assert!(error.contains("claimer"), "{error}");
+    assert_eq!(execution.state().await.unwrap(), StateKind::Completed);
+    assert!(world.elapsed() < 11 * SECOND, "{:?}", world.elapsed());
+}
 
-    let starting = tokio::spawn(start());
-    world.pass(10 * SECOND).await;
-    store.set_down(false);
-    starting.await.unwrap().unwrap().drain().await.unwrap();
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_cannot_commit_any_more_takes_nothing_and_lets_go_of_all() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let log = Arc::new(Log::default());
+    let worker = worker(&world, &store, &log).await;
+    let quick = world.stent.dispatch(works(10 * SECOND)).await.unwrap();
+    let slow = world.stent.dispatch(works(3_600 * SECOND)).await.unwrap();
+    eventually("they run", async || log.started() == 2).await;
+    store.panic_at_commits();
+    eventually("the committer has ended", async || !worker.is_ready()).await;
+    eventually("it lets go", async || worker.leased() == 0).await;
+    let late = world.stent.dispatch(works(SECOND)).await.unwrap();
+    world.pass(400 * SECOND).await;
+    assert_eq!(log.started(), 2);
+    for (execution, state) in [
+        (quick, StateKind::Running),
+        (slow, StateKind::Running),
+        (late, StateKind::Pending),
+    ] {
+        assert_eq!(execution.state().await.unwrap(), state);
+    }
+    let error = worker.drain().await.unwrap_err().to_string();
+    assert!(error.contains("committer"), "{error}");
 }
