@@ -65,7 +65,8 @@ pub const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes that a worker sends in one commit: from there on a larger batch gains little (`cargo xtask bench`).
 pub const COMMIT_BATCH: usize = 1_000;
-/// Bytes of payloads in one commit of a worker: larger ones are sent apart, so that a transaction stays short whatever bodies return.
+/// Bytes of payloads from which on one commit of a worker takes no more: what is left goes with the next, so that a transaction stays short
+/// whatever bodies call, record and return. A few payloads of the largest size fit; for small ones [`COMMIT_BATCH`] is reached first.
 pub const COMMIT_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Tasks that a worker takes with one claim: as with commits, and others wait no longer than for a transaction of some milliseconds.
 pub const CLAIM_BATCH: u32 = 1_000;

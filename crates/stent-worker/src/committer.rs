@@ -40,21 +40,30 @@ pub(crate) type Unit = Vec<Part>;
 
 /// What goes to the store together, while it gathers.
 #[derive(Debug, Default)]
-struct Batch {
-    parts: Vec<Part>,
+pub(crate) struct Batch {
+    parts: Unit,
     /// Bytes of payloads.
     bytes: usize,
 }
 
 impl Batch {
-    fn add(&mut self, unit: Unit) {
+    pub(crate) fn add(&mut self, unit: Unit) {
         for part in unit {
             self.bytes = self.bytes.saturating_add(part.commit.payload_bytes());
             self.parts.push(part);
         }
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    pub(crate) fn into_unit(self) -> Unit {
+        self.parts
+    }
+
+    /// Whether nothing more is added to it.
+    pub(crate) const fn is_full(&self) -> bool {
         self.parts.len() >= defaults::COMMIT_BATCH || self.bytes >= defaults::COMMIT_BATCH_BYTES
     }
 }
@@ -86,16 +95,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Unit>) {
     let mut on_their_way = FuturesUnordered::new();
     let mut gathered = Batch::default();
     let mut open = true;
-    while open || !gathered.parts.is_empty() || !on_their_way.is_empty() {
+    while open || !gathered.is_empty() || !on_their_way.is_empty() {
         while !gathered.is_full()
             && let Ok(unit) = queue.try_recv()
         {
             gathered.add(unit);
         }
         let free = on_their_way.is_empty() || gathered.is_full() && on_their_way.len() < IN_FLIGHT;
-        if free && !gathered.parts.is_empty() {
+        if free && !gathered.is_empty() {
             let first_sent = shared.clock.now();
-            let batch = std::mem::take(&mut gathered).parts;
+            let batch = std::mem::take(&mut gathered).into_unit();
             on_their_way.push(send(&shared, batch, first_sent));
         }
         tokio::select! {

@@ -129,26 +129,41 @@ impl TaskCommit {
     /// The bytes of the payloads that it holds.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
-        let of_outcome = |outcome: &Outcome| match outcome {
-            Outcome::Completed(payload) => payload.as_str().len(),
-            Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Cancelled => 0,
-        };
-        let of_write = |write: &HistoryWrite| match write {
-            HistoryWrite::Begin {
-                child: Some(child), ..
-            } => child.task.input.as_str().len(),
-            HistoryWrite::Record { outcome, .. } | HistoryWrite::Resolve { outcome, .. } => {
-                of_outcome(outcome)
-            }
-            HistoryWrite::Begin { child: None, .. } | HistoryWrite::Abandon { .. } => 0,
-        };
         let end = match &self.then {
-            Then::End(outcome) => of_outcome(outcome),
+            Then::End(outcome) => bytes_of(outcome),
             Then::Continue | Then::Suspend { .. } | Then::Release | Then::Fail { .. } => 0,
         };
-        let writes = self.writes.iter().map(of_write);
+        let writes = self.writes.iter().map(HistoryWrite::payload_bytes);
         writes.fold(end, usize::saturating_add)
     }
+}
+
+impl HistoryWrite {
+    /// The bytes of the payload that it holds.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Begin {
+                child: Some(child), ..
+            } => child.task.input.as_str().len(),
+            Self::Record { outcome, .. } | Self::Resolve { outcome, .. } => bytes_of(outcome),
+            Self::Begin { child: None, .. } | Self::Abandon { .. } => 0,
+        }
+    }
+}
+
+fn bytes_of(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Completed(payload) => payload.as_str().len(),
+        Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Cancelled => 0,
+    }
+}
+
+/// Whether a commit of one task takes a further write: it holds [`defaults::BATCH_MAX`] at most, and none after their payloads have come to
+/// [`defaults::COMMIT_BATCH_BYTES`]. What is left goes with the task's next commit, in order.
+#[must_use]
+pub const fn takes_more(writes: usize, payload_bytes: usize) -> bool {
+    writes < defaults::BATCH_MAX && payload_bytes < defaults::COMMIT_BATCH_BYTES
 }
 
 /// What becomes of a task after a commit.

@@ -7,6 +7,7 @@
 //! * An operation that is recorded is never asked for again; one that is not what was recorded ends the body.
 //! * What the body was given before it was committed is listed in [`Replay::assumed`] until a commit confirms it.
 
+mod asks;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,10 @@ use stent_core::{
 };
 
 pub(crate) use self::slot::{Asked, Waits, Writes};
-use self::slot::{Progress, Slot, Tally, progress, signal_timed_out};
+use self::{
+    asks::Asks,
+    slot::{Progress, Slot, Tally, progress, signal_timed_out},
+};
 
 /// Where keyed calls get their positions, apart from those that are counted in program order.
 const FIRST_KEYED: u32 = 1 << 31;
@@ -47,13 +51,9 @@ pub(crate) struct Replay {
     /// Outcomes of steps and fired waits that have no place yet, in the order in which they came.
     unplaced: Vec<CallPosition>,
     /// What the body has asked for or recorded since the last commit.
-    asks: Vec<HistoryWrite>,
-    /// Whether outcomes are among these.
-    asks_hold_outcomes: bool,
+    asks: Asks,
     /// Outcomes that were placed here and are not committed.
     assumed: Vec<Assumed>,
-    /// `now` or random values were taken that are not committed.
-    values_uncommitted: bool,
     /// An outcome is on its way to the store, which will say its place.
     awaiting_place: BTreeSet<CallPosition>,
     mismatch: Option<Mismatch>,
@@ -75,10 +75,8 @@ impl Replay {
             known: Ordinal::NONE,
             placed: BTreeMap::new(),
             unplaced: Vec::new(),
-            asks: Vec::new(),
-            asks_hold_outcomes: false,
+            asks: Asks::default(),
             assumed: Vec::new(),
-            values_uncommitted: false,
             awaiting_place: BTreeSet::new(),
             mismatch: None,
             newest_now: Timestamp::MIN,
@@ -202,7 +200,7 @@ impl Replay {
             // A step is recorded with its outcome.
             Asked::Step { .. } => return position,
         };
-        self.ask(HistoryWrite::Begin {
+        self.asks.add(HistoryWrite::Begin {
             position,
             key,
             operation,
@@ -241,7 +239,6 @@ impl Replay {
             return fresh();
         }
         let value = fresh();
-        self.values_uncommitted = true;
         self.add(
             position,
             Slot {
@@ -257,7 +254,7 @@ impl Replay {
                 waker: None,
             },
         );
-        self.ask(HistoryWrite::Record {
+        self.asks.add(HistoryWrite::Record {
             position,
             key: None,
             operation,
@@ -316,19 +313,7 @@ impl Replay {
 
     /// Whether everything that the body was given is committed.
     fn is_settled(&self) -> bool {
-        self.assumed.is_empty()
-            && !self.settling
-            && !self.values_uncommitted
-            && !self.asks_hold_outcomes
-    }
-
-    /// Writes something with the next commit.
-    fn ask(&mut self, write: HistoryWrite) {
-        self.asks_hold_outcomes |= match write {
-            HistoryWrite::Record { .. } | HistoryWrite::Resolve { .. } => true,
-            HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. } => false,
-        };
-        self.asks.push(write);
+        self.assumed.is_empty() && !self.settling && !self.asks.hold_outcomes()
     }
 
     /// Hands in how an operation ended here: a step that was run, a wait whose time came.
@@ -370,7 +355,7 @@ impl Replay {
             }
         });
         if tell == Some(true) {
-            self.ask(HistoryWrite::Abandon { position, seen });
+            self.asks.add(HistoryWrite::Abandon { position, seen });
         }
     }
 
@@ -538,7 +523,7 @@ impl Replay {
                     place,
                 }
             };
-            self.ask(write);
+            self.asks.add(write);
         }
     }
 
@@ -575,13 +560,13 @@ impl Replay {
         self.mismatch.clone()
     }
 
-    /// What is to be committed: the writes, and what the body was given before it was committed. `start` says which children this worker starts.
+    /// What is to be committed next: writes, as many as one commit takes, and what the body was given before it was committed. `start` says which
+    /// children this worker starts.
     pub(crate) fn take_writes(
         &mut self,
         mut start: impl FnMut(&NewTask) -> Option<LeaseTerms>,
     ) -> Writes {
-        let mut writes = std::mem::take(&mut self.asks);
-        self.asks_hold_outcomes = false;
+        let mut writes = self.asks.take();
         let mut starting = BTreeMap::new();
         for write in &mut writes {
             if let HistoryWrite::Begin {
@@ -597,7 +582,6 @@ impl Replay {
             }
         }
         self.settling = true;
-        self.values_uncommitted = false;
         Writes {
             writes,
             assumes: self.assumed.clone(),
@@ -605,13 +589,19 @@ impl Replay {
         }
     }
 
-    /// Whether there is something that should not wait for the next commit. What was answered on the spot travels with that one.
-    pub(crate) fn has_urgent_writes(&self) -> bool {
-        self.asks.iter().any(|write| match write {
-            HistoryWrite::Record { place, .. } => *place != Place::None,
-            HistoryWrite::Resolve { place, .. } => *place == Place::Next,
-            HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. } => true,
-        })
+    /// Whether there is something that should not wait for another commit.
+    pub(crate) const fn has_urgent_writes(&self) -> bool {
+        self.asks.are_urgent()
+    }
+
+    /// Whether all that is to be written fits one commit.
+    pub(crate) fn fits_one_commit(&self) -> bool {
+        self.asks.fit_one_commit()
+    }
+
+    /// Writes nothing any more but outcomes.
+    pub(crate) fn begin_no_more(&mut self) {
+        self.asks.keep_outcomes();
     }
 
     /// Whether all outcomes that ended here have a place, so that a suspension can say what the body has seen.

@@ -77,7 +77,7 @@ impl Runner {
             let mut replay = self.context.replay();
             replay.assume(child.position, child.outcome, child.fence);
             drop(replay);
-            self.outbox.extend(child.parts);
+            self.outbox.add(child.parts);
         } else {
             self.shared.commits.submit(child.parts).await;
         }

@@ -35,7 +35,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     backoff::Backoff,
-    committer::Unit,
+    committer::Batch,
     context::{BodyWaker, TaskContext},
     live::{Event, Handle},
     replay::Replay,
@@ -85,7 +85,7 @@ pub(crate) struct Runner {
     commits: u32,
     in_flight: Option<InFlight>,
     /// Ends of children that were given to the body and go to the store with its next write.
-    outbox: Unit,
+    outbox: Batch,
     /// What becomes of the task, once nothing is on its way.
     verdict: Option<Then>,
     /// The outcome that was committed for the task, to tell its parent.
@@ -148,7 +148,7 @@ impl Runner {
             to_announce: task.crashes.is_suspect(),
             commits: 0,
             in_flight: None,
-            outbox: Vec::new(),
+            outbox: Batch::default(),
             verdict: None,
             outcome: None,
             stale: false,
@@ -191,9 +191,11 @@ impl Runner {
         Flow::Go
     }
 
-    /// Takes what came in.
+    /// Takes what came in, until there is enough to be sent on.
     async fn hear(&mut self) -> Flow {
-        while let Some(event) = self.handle.take() {
+        while !self.outbox.is_full()
+            && let Some(event) = self.handle.take()
+        {
             if self.on_event(event).await == Flow::Exit {
                 return Flow::Exit;
             }

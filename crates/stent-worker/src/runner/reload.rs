@@ -17,6 +17,7 @@ impl Runner {
             self.drop_body();
             self.context = new_context(&self.shared, &self.handle, &self.task, Vec::new());
         }
+        self.send_outbox().await;
         let store = Arc::clone(&self.shared.store);
         loop {
             if self.verdict.is_some() {

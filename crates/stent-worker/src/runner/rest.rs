@@ -31,6 +31,7 @@ impl Runner {
             || waits.steps
             || replay.newest() > replay.delivered()
             || !replay.may_suspend()
+            || !replay.fits_one_commit()
         {
             return false;
         }

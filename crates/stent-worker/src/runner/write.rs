@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stent_core::{
     NewTask, Outcome,
-    commit::{HistoryWrite, TaskCommit, Then},
+    commit::{TaskCommit, Then},
     lease::LeaseTerms,
 };
 
@@ -48,31 +48,32 @@ impl Runner {
 
     pub(super) async fn send_outbox(&mut self) {
         if !self.outbox.is_empty() {
-            let outbox = std::mem::take(&mut self.outbox);
+            let outbox = std::mem::take(&mut self.outbox).into_unit();
             self.shared.commits.submit(outbox).await;
         }
     }
 
     /// Ends the task, or gives it back. What completes goes by way of the parent, if that waits here for it.
     async fn send_verdict(&mut self, then: Then) {
+        // What was asked for and never waited for is not begun any more.
+        self.context.replay().begin_no_more();
+        let forgets = matches!(then, Then::End(Outcome::Cancelled | Outcome::TimedOut(_)));
+        let in_parts = !forgets && !self.context.replay().fits_one_commit();
         let mut writes = self.context.replay().take_writes(|_| None);
-        if matches!(then, Then::End(Outcome::Cancelled | Outcome::TimedOut(_))) {
+        if in_parts {
+            self.verdict = Some(then);
+            return self.send(writes, None, Then::Continue).await;
+        }
+        if forgets {
             writes.writes.clear();
             writes.assumes.clear();
         }
-        // What was asked for and never waited for is not begun any more.
-        writes.writes.retain(|write| {
-            !matches!(
-                write,
-                HistoryWrite::Begin { .. } | HistoryWrite::Abandon { .. }
-            )
-        });
         if let Then::End(outcome) = &then {
             self.outcome = Some(outcome.clone());
         }
         let completed = matches!(then, Then::End(Outcome::Completed(_)));
         let part = self.part(writes, None, then);
-        let mut parts = std::mem::take(&mut self.outbox);
+        let mut parts = std::mem::take(&mut self.outbox).into_unit();
         parts.push(part);
         let permit = self.permit.take();
         let parent = self.task.parent.filter(|_| completed).and_then(|link| {
@@ -103,7 +104,7 @@ impl Runner {
 
     async fn send(&mut self, writes: Writes, promise: Option<Promise>, then: Then) {
         let part = self.part(writes, promise, then);
-        let mut unit = std::mem::take(&mut self.outbox);
+        let mut unit = std::mem::take(&mut self.outbox).into_unit();
         unit.push(part);
         self.shared.commits.submit(unit).await;
     }

@@ -4,14 +4,14 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use stent::store::{
-    commit::{CommitRefused, HistoryWrite},
+    commit::{CommitRefused, HistoryWrite, TaskCommit},
     *,
 };
 
@@ -61,6 +61,7 @@ pub(crate) struct CutStore {
     invented: Arc<HintHub>,
     committing: AtomicU32,
     committed_at_once: AtomicU32,
+    largest_commit: AtomicUsize,
 }
 
 impl CutStore {
@@ -89,6 +90,7 @@ impl CutStore {
             invented: Arc::default(),
             committing: AtomicU32::new(0),
             committed_at_once: AtomicU32::new(0),
+            largest_commit: AtomicUsize::new(0),
         }
     }
 
@@ -177,6 +179,11 @@ impl CutStore {
         self.committed_at_once.load(Ordering::SeqCst)
     }
 
+    /// The most bytes of payloads in one commit.
+    pub(crate) fn largest_commit(&self) -> usize {
+        self.largest_commit.load(Ordering::SeqCst)
+    }
+
     /// Never cut, and every hint is lost.
     pub(crate) fn deaf(store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
@@ -259,6 +266,8 @@ impl Store for CutStore {
         let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
         let at_once = self.committing.fetch_add(1, Ordering::SeqCst) + 1;
         self.committed_at_once.fetch_max(at_once, Ordering::SeqCst);
+        let bytes = request.commits.iter().map(TaskCommit::payload_bytes).sum();
+        self.largest_commit.fetch_max(bytes, Ordering::SeqCst);
         let panics = self.commit_panics.load(Ordering::SeqCst);
         assert!(!panics, "a defect of the store");
         tokio::time::sleep(self.commit_takes).await;

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use stent::{prelude::*, store::StateKind, worker::HolderClock};
+use stent::{
+    prelude::*,
+    store::{StateKind, defaults},
+    worker::HolderClock,
+};
 
 use crate::{
     cut::{Cut, CutStore, Histories},
@@ -266,4 +270,59 @@ async fn a_worker_that_cannot_commit_any_more_takes_nothing_and_lets_go_of_all()
     }
     let error = worker.drain().await.unwrap_err().to_string();
     assert!(error.contains("committer"), "{error}");
+}
+
+/// As large as a payload may be.
+fn large() -> String {
+    "x".repeat(defaults::PAYLOAD_MAX_BYTES - 2)
+}
+
+#[durable]
+async fn takes_much(text: String) -> stent::Result<usize> {
+    Ok(text.len())
+}
+
+#[durable]
+async fn calls_with_much() -> stent::Result<usize> {
+    Ok(takes_much.map((0..9).map(|_| large())).await?.len())
+}
+
+#[durable]
+async fn returns_much(_number: u32) -> stent::Result<String> {
+    Ok(large())
+}
+
+#[durable]
+async fn is_given_much() -> stent::Result<usize> {
+    Ok(returns_much.map(0..9).await?.len())
+}
+
+#[durable]
+async fn records_much() -> stent::Result<usize> {
+    let effect = || async { Ok::<_, std::io::Error>(large()) };
+    let steps = (0..9).map(|_| stent::step("much", effect));
+    Ok(futures_util::future::try_join_all(steps).await?.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_commit_grows_with_how_much_one_body_calls_records_and_is_given() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let worker = Stent::new(Arc::clone(&store) as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .register(functions![
+            calls_with_much,
+            takes_much,
+            is_given_much,
+            returns_much,
+            records_much
+        ]);
+    let _worker = worker.start().await.unwrap();
+    assert_eq!(world.stent.run(calls_with_much()).await.unwrap(), 9);
+    assert_eq!(world.stent.run(is_given_much()).await.unwrap(), 9);
+    assert_eq!(world.stent.run(records_much()).await.unwrap(), 9);
+    let largest = store.largest_commit();
+    assert!(largest <= 4 * defaults::COMMIT_BATCH_BYTES, "{largest}");
 }
