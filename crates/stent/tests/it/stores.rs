@@ -8,7 +8,7 @@ use stent::{
 };
 
 use crate::{
-    cut::{Cut, CutStore},
+    cut::{Cut, CutStore, Histories},
     faults::{Log, SECOND, worker, works},
     support::{World, eventually},
 };
@@ -200,4 +200,46 @@ async fn a_store_may_connect_while_it_renews() {
     assert_eq!(stent.run(call).await.unwrap(), 1);
     assert!(worker.is_ready());
     assert_eq!(worker.stats().leases_lost, 0);
+}
+
+/// Ends well once, and never again.
+#[durable(retry(max_attempts = 1))]
+async fn fails_the_second_time(#[state] log: Arc<Log>) -> stent::Result<u32> {
+    let _running = log.runs();
+    tokio::time::sleep(SECOND).await;
+    match log.started() {
+        1 => Ok(1),
+        _ => Err(stent::fatal("the second time")),
+    }
+}
+
+#[durable]
+async fn calls_what_fails_the_second_time() -> stent::Result<u32> {
+    fails_the_second_time().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_is_told_what_was_recorded_of_its_child_and_not_what_was_refused() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let log = Arc::new(Log::default());
+    let _worker = Stent::new(Arc::clone(&store) as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .register(functions![
+            fails_the_second_time,
+            calls_what_fails_the_second_time
+        ])
+        .state(Arc::clone(&log))
+        .start()
+        .await
+        .unwrap();
+    let call = calls_what_fails_the_second_time();
+    let execution = world.stent.dispatch(call).await.unwrap();
+    eventually("the child runs", async || log.started() == 1).await;
+    store.contradict(Histories::Shown);
+    let result = execution.result().await;
+    assert_eq!(log.started(), 2);
+    assert!(result.is_err(), "{result:?}");
 }
