@@ -326,3 +326,22 @@ async fn no_commit_grows_with_how_much_one_body_calls_records_and_is_given() {
     let largest = store.largest_commit();
     assert!(largest <= 4 * defaults::COMMIT_BATCH_BYTES, "{largest}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_starts_as_soon_as_its_store_is_back_and_not_without_it() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let start = || {
+        let stent = Stent::new(Arc::clone(&store) as _);
+        stent.worker().register(functions![calls_eight]).start()
+    };
+    store.set_down(true);
+    let error = start().await.unwrap_err().to_string();
+    assert!(world.elapsed() >= 30 * SECOND, "{:?}", world.elapsed());
+    assert!(error.contains("store"), "{error}");
+
+    let starting = tokio::spawn(start());
+    world.pass(10 * SECOND).await;
+    store.set_down(false);
+    starting.await.unwrap().unwrap().drain().await.unwrap();
+}
