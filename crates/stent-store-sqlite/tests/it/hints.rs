@@ -59,6 +59,8 @@ async fn a_listener_who_is_slow_is_told_to_look_at_everything() {
     for _ in 0..1_100 {
         dispatch(&store, "1").await.unwrap();
     }
+    // Hints are told after the answer. Once a later request is answered, all have been.
+    store.health().await.unwrap();
     let mut told = 0;
     while next(&mut hints).await != Hint::Anything {
         told += 1;
