@@ -1,5 +1,11 @@
 -- What all migrations make together. A test compares it; `STENT_BLESS=1 cargo test -p stent-store-sqlite` writes it anew.
 
+CREATE TABLE boot (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    boot_id TEXT NOT NULL,
+    booted_at INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE cleanup_schedule (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     next_at INTEGER NOT NULL

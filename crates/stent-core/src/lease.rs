@@ -159,10 +159,12 @@ pub fn renew(
     Ok(Transition::new(task))
 }
 
-/// Gives a lease back without an attempt or a crash being counted: the task keeps its age.
-pub(crate) fn release(mut task: Task) -> Transition {
+/// Gives a lease back without an attempt or a crash being counted: the task keeps its age. It is due at once, also if the clock was set back since
+/// it was queued.
+pub(crate) fn release(mut task: Task, now: Timestamp) -> Transition {
     let freed = Hint::slot_freed(&task);
     task.holds_slot = false;
+    task.queued_at = task.queued_at.min(now);
     task.state = State::Pending {
         run_at: task.queued_at,
     };
@@ -220,7 +222,7 @@ pub fn ran_out(
         );
         return Ok(end(task, Outcome::Failed(failure), now));
     }
-    Ok(release(task))
+    Ok(release(task, now))
 }
 
 /// The outcome of a task whose deadline passed.

@@ -25,6 +25,7 @@
     )
 )]
 
+pub mod boot;
 pub mod cancel;
 pub mod claim;
 pub mod commit;

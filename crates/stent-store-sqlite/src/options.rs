@@ -9,7 +9,7 @@ use std::{
 
 use stent_core::Clock;
 
-use crate::{OpenError, SqliteStore, SystemClock};
+use crate::{OpenError, SqliteStore, clock::StoreClock};
 
 /// How long a request waits for another program's lock: long enough for its largest transaction, short enough to tell a caller.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ pub struct SqliteOptions {
     pub(crate) synchronous: Synchronous,
     pub(crate) busy_timeout: Duration,
     pub(crate) readers: NonZeroUsize,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: StoreClock,
     pub(crate) create: bool,
     pub(crate) max_bytes: Option<u64>,
     pub(crate) allow_shared_file_system: bool,
@@ -60,7 +60,7 @@ impl SqliteOptions {
             synchronous: Synchronous::default(),
             busy_timeout: BUSY_TIMEOUT,
             readers: READERS,
-            clock: Arc::new(SystemClock),
+            clock: StoreClock::of_this_machine(),
             create: true,
             max_bytes: None,
             allow_shared_file_system: false,
@@ -85,9 +85,11 @@ impl SqliteOptions {
         self
     }
 
-    /// The clock that decides what is due and which lease ran out. Default [`SystemClock`]. All processes on one file need clocks that agree.
+    /// The clock that decides what is due and which lease ran out. Default: the machine's wall clock, with
+    /// leases kept by its boot clock, so that setting the wall clock neither ends nor prolongs them (on Linux). One that is given is believed as it
+    /// is; all processes on one file need clocks that agree.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = StoreClock::Given(clock);
         self
     }
 

@@ -3,20 +3,23 @@
 //! **Invariant:** what is kept in memory equals the database: it is dropped when another connection has written since
 //! ([`Session::refresh`]), and when anything is undone ([`Session::forget`]).
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32};
 
 use rusqlite::Connection;
 use stent_core::{
-    Clock, FunctionName, Hint, TaskId, Timestamp,
+    FunctionName, Hint, TaskId, Timestamp,
+    boot::Boot,
     limit::{Limit, Limits, WhileWaiting},
 };
 use uuid::Uuid;
 
 use crate::{
+    clock::StoreClock,
     error::Fault,
     lanes::Lanes,
     rows::{self, Stored},
     statements::{Sql, Statements},
+    write::align::Starts,
 };
 
 /// Tasks that are kept in memory, some 5 MB of them. Beyond them the memory begins anew.
@@ -39,11 +42,12 @@ pub(crate) struct Session<'c> {
     loaded: bool,
     /// When tasks that only wait for each other were looked for last.
     pub(crate) deadlocks_looked_for_at: Option<Timestamp>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: StoreClock,
+    pub(crate) starts: Starts,
 }
 
 impl<'c> Session<'c> {
-    pub(crate) fn new(connection: &'c Connection, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
+    pub(crate) fn new(connection: &'c Connection, clock: StoreClock) -> Result<Self, Fault> {
         let mut session = Self {
             connection,
             sql: Statements::new(connection),
@@ -57,6 +61,7 @@ impl<'c> Session<'c> {
             loaded: false,
             deadlocks_looked_for_at: None,
             clock,
+            starts: Starts::default(),
         };
         session.data_version = session.read_data_version()?;
         Ok(session)
@@ -64,7 +69,7 @@ impl<'c> Session<'c> {
 
     /// The store's time.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.now(self.starts.counted_from.as_ref())
     }
 
     fn read_data_version(&mut self) -> Result<i64, Fault> {
@@ -98,6 +103,7 @@ impl<'c> Session<'c> {
             self.lanes = Lanes::default();
             self.lanes.catch_up(&mut self.sql)?;
             self.limits = load_limits(&mut self.sql)?;
+            self.starts.recorded = load_boot(&mut self.sql)?;
             let newest: Option<[u8; 16]> = self
                 .sql
                 .get(Sql::NewestChild)?
@@ -196,6 +202,17 @@ impl<'c> Session<'c> {
     ) -> Result<usize, Fault> {
         Ok(self.sql.get(sql)?.execute(parameters)?)
     }
+}
+
+/// Reads the machine's start that is recorded.
+fn load_boot(sql: &mut Statements<'_>) -> Result<Option<Boot>, Fault> {
+    let mut rows = sql.get(Sql::ReadBoot)?.raw_query();
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let id = rows::text(row, 0, "boot", 1)?;
+    let at = Timestamp::from_micros(row.get(1)?);
+    Ok(Some(Boot { id: id.into(), at }))
 }
 
 /// Reads every function's limits.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use stent_core::{
-    Clock, ExecutionId, StoreError,
+    ExecutionId, StoreError,
     signal::SignalAnswer,
     store::{
         CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
@@ -19,7 +19,8 @@ use stent_core::{
 };
 
 use crate::{
-    OpenError, SqliteOptions, open, place::Place, reader::Readers, watch::Watch, writer::Writer,
+    OpenError, SqliteOptions, clock::StoreClock, open, place::Place, reader::Readers, watch::Watch,
+    writer::Writer,
 };
 
 /// A store in one SQLite file. Several processes on one machine may use the file at once.
@@ -28,7 +29,7 @@ use crate::{
 pub struct SqliteStore {
     path: PathBuf,
     place: Arc<Place>,
-    clock: Arc<dyn Clock>,
+    clock: StoreClock,
     hub: Arc<HintHub>,
     /// Begun when someone listens for the first time; `None` where the kernel does not tell.
     watch: OnceLock<Option<Watch>>,
@@ -69,7 +70,7 @@ impl SqliteStore {
         let writer = Writer::start(
             opened.writer,
             Arc::clone(&place),
-            Arc::clone(&clock),
+            clock.clone(),
             Arc::clone(&hub),
         )
         .map_err(failed)?;
@@ -91,8 +92,8 @@ impl SqliteStore {
         &self.path
     }
 
-    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
+    pub(crate) fn clock(&self) -> StoreClock {
+        self.clock.clone()
     }
 
     fn start_watch(&self, tell: impl Fn() + Send + 'static) -> Option<Watch> {
@@ -239,16 +240,16 @@ impl Store for SqliteStore {
     }
 
     async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
-        let clock = Arc::clone(&self.clock);
+        let now = self.clock.wall();
         self.readers
-            .read("queues", move |snapshot| snapshot.queues(&*clock))
+            .read("queues", move |snapshot| snapshot.queues(now))
             .await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        let clock = Arc::clone(&self.clock);
+        let now = self.clock.wall();
         self.readers
-            .read("workers", move |snapshot| snapshot.workers(&*clock))
+            .read("workers", move |snapshot| snapshot.workers(now))
             .await
     }
 

@@ -13,10 +13,11 @@ use std::{
 };
 
 use rusqlite::{Connection, config::DbConfig};
-use stent_core::{Clock, Hint, StoreError, store::HintHub};
+use stent_core::{Hint, StoreError, store::HintHub};
 use tokio::sync::oneshot;
 
 use crate::{
+    clock::StoreClock,
     error::{self, Failure, Fault},
     place::Place,
     queue::{Queue, Taken, Weigh},
@@ -121,7 +122,7 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         place: Arc<Place>,
-        clock: Arc<dyn Clock>,
+        clock: StoreClock,
         hub: Arc<HintHub>,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(QUEUED_MAX));
@@ -240,7 +241,7 @@ impl Drop for Stop<'_> {
 }
 
 impl Thread {
-    fn serve(self, connection: &Connection, clock: Arc<dyn Clock>) {
+    fn serve(self, connection: &Connection, clock: StoreClock) {
         let mut batch = Vec::new();
         // Dropped before the batch: whoever is told that the thread has stopped finds it so.
         let _stop = Stop(&self);
@@ -309,7 +310,8 @@ impl Thread {
             .check()
             .map_err(Fault::from)
             .and_then(|()| Ok(session.sql.run(Sql::Begin)?))
-            .and_then(|()| session.refresh(self.hub.is_heard()));
+            .and_then(|()| session.refresh(self.hub.is_heard()))
+            .and_then(|()| session.align());
         if let Err(fault) = begun {
             undo(session);
             fail(batch, &failure(&fault), false);

@@ -345,7 +345,7 @@ impl Writer {
             Then::Suspend { seen } if seen != self.task.deliveries => Ok(self.go_on()),
             Then::Suspend { .. } => self.suspend(view),
             Then::Release => {
-                let released = release(self.task.clone());
+                let released = release(self.task.clone(), now);
                 self.task = released.task;
                 self.effects.extend(released.effects);
                 Ok(self.done())

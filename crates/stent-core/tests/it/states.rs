@@ -137,6 +137,18 @@ fn terms() -> LeaseTerms {
 }
 
 #[test]
+fn a_task_that_is_taken_over_is_due_at_once_also_when_the_clock_was_set_back_since() {
+    let limit = CrashLimit::new(5).unwrap();
+    let mut lost = task(State::Running {
+        holder: WorkerName::new("w").unwrap(),
+        expires_at: NOW,
+    });
+    lost.queued_at = NOW.saturating_add(Duration::from_secs(3_600));
+    let taken = lease::ran_out(lost, limit, NOW).unwrap().task;
+    assert_eq!(taken.state, State::Pending { run_at: NOW });
+}
+
+#[test]
 fn only_what_is_due_is_claimed() {
     check(
         |state| lease::claim(task(state), &terms(), true, NOW),

@@ -73,3 +73,24 @@ fn a_row_that_no_rule_makes_is_refused_by_the_database() {
     assert!(insert(1, None, Some(5), -1).is_err(), "a negative token");
     assert!(insert(8, Some(5), None, 0).is_err(), "an unknown state");
 }
+
+#[test]
+fn whoever_looks_while_another_migrates_sees_nobodys_file_or_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..50 {
+        let path = folder.path().join(format!("{round}.db"));
+        let mut makes = Connection::open(&path).unwrap();
+        makes.pragma_update(None, "journal_mode", "wal").unwrap();
+        let looks = Connection::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || migrate(&mut makes).unwrap());
+            loop {
+                match owner(&looks).unwrap() {
+                    Owner::Nobody => {}
+                    Owner::Stent { schema } => break assert_eq!(schema, NEWEST),
+                    Owner::Another { application_id } => panic!("{round}: {application_id}"),
+                }
+            }
+        });
+    }
+}

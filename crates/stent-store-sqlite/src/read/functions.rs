@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use stent_core::{
-    Clock, FunctionName, Lane, QueueName, Timestamp, WorkerName,
+    FunctionName, Lane, QueueName, Timestamp, WorkerName,
     defaults::WORKER_LISTED,
     limit::Limits,
     store::{Counts, FunctionRecord, QueueRecord, WorkerRecord, WorkerReport},
@@ -45,8 +45,7 @@ impl Snapshot<'_> {
     }
 
     /// Queues by name, with what waits and runs.
-    pub(crate) fn queues(&mut self, clock: &dyn Clock) -> Result<Vec<QueueRecord>, Fault> {
-        let now = clock.now();
+    pub(crate) fn queues(&mut self, now: Timestamp) -> Result<Vec<QueueRecord>, Fault> {
         let mut queues: BTreeMap<QueueName, QueueRecord> = BTreeMap::new();
         for counted in self.count_lanes()? {
             let queue = queues.entry(counted.lane.queue);
@@ -103,8 +102,8 @@ impl Snapshot<'_> {
     }
 
     /// Workers that reported of late, the newest first.
-    pub(crate) fn workers(&mut self, clock: &dyn Clock) -> Result<Vec<WorkerRecord>, Fault> {
-        let since = clock.now().saturating_sub(WORKER_LISTED);
+    pub(crate) fn workers(&mut self, now: Timestamp) -> Result<Vec<WorkerRecord>, Fault> {
+        let since = now.saturating_sub(WORKER_LISTED);
         let statement = self.sql.get(Sql::ListWorkers)?;
         let mut rows = statement.query([since.as_micros()])?;
         let mut workers = Vec::new();

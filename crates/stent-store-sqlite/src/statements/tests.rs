@@ -65,11 +65,13 @@ fn every_file_is_listed_and_every_statement_prepares() {
 }
 
 /// Statements that read more than one row of a table by design: small tables, pages that people ask for, and counts.
-const MAY_SCAN: [Sql; 6] = [
+const MAY_SCAN: [Sql; 8] = [
     Sql::ListLimits,
     Sql::ListLanes,
     Sql::ListLeased,
     Sql::CountLeased,
+    Sql::MoveLeases,
+    Sql::KeepDue,
     Sql::ListExecutionsByTag,
     Sql::ListExecutionsByIdempotencyKey,
 ];
@@ -117,6 +119,9 @@ fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_t
         ),
         (Sql::ListDue, "tasks_due (lane=? AND due_at>? AND due_at<?)"),
         (Sql::ListLeasesThatRanOut, "tasks_leased (lease_expires_at"),
+        (Sql::MoveLeases, "tasks_leased"),
+        (Sql::KeepDue, "tasks_due (lane=? AND due_at>? AND due_at<?)"),
+        (Sql::EndLeases, "tasks_leased (lease_expires_at>"),
         (Sql::ListDeadlinesThatPassed, "tasks_deadline (deadline"),
         (Sql::ListExpired, "tasks_ended (ended_at"),
         (Sql::CountSlots, "tasks_slot (lane=?)"),

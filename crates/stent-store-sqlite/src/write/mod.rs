@@ -3,6 +3,7 @@
 //! **Invariant:** no rule stands here. Whatever follows from a change of a task goes through [`effects`].
 
 mod admin;
+pub(crate) mod align;
 mod claim;
 mod cleanup;
 mod commit;

@@ -1,10 +1,10 @@
 use super::*;
-use crate::{SqliteOptions, SystemClock, open};
+use crate::{SqliteOptions, open};
 
 fn writer() -> (tempfile::TempDir, Writer) {
     let folder = tempfile::tempdir().unwrap();
     let opened = open::open(&SqliteOptions::new(folder.path().join("stent.db"))).unwrap();
-    let clock = Arc::new(SystemClock);
+    let clock = StoreClock::of_this_machine();
     let writer =
         Writer::start(opened.writer, Arc::new(opened.place), clock, Arc::default()).unwrap();
     (folder, writer)
