@@ -48,7 +48,7 @@ pub enum Alignment {
 ///
 /// ```
 /// # use stent_core::{Timestamp, boot::{Alignment, Boot, align}};
-/// let at = |seconds| Boot { id: "b7a1".into(), at: Timestamp::from_micros(seconds * 1_000_000) };
+/// let at = |seconds: i64| Boot { id: "b7a1".into(), at: Timestamp::from_micros(seconds * 1_000_000) };
 /// assert_eq!(align(Some(&at(500)), &at(500), None), Alignment::Same);
 /// // The wall clock went back by an hour.
 /// assert_eq!(align(Some(&at(5_000)), &at(1_400), None), Alignment::ClockSet { by: -3_600_000_000 });
