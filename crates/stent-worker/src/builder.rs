@@ -244,7 +244,12 @@ impl WorkerBuilder {
         within_runtime()?;
         // Before the worker starts, so that it drains however early it is asked to end.
         let mut requests = EndRequests::listen()?;
-        let worker = self.start().await?;
+        let worker = tokio::select! {
+            biased;
+            started = self.start() => started?,
+            // It waits for its store; there is nothing to drain yet.
+            asked = requests.next() => return Ok(asked?),
+        };
         tokio::select! {
             biased;
             asked = requests.next() => asked?,

@@ -39,8 +39,10 @@ struct Claimer {
     all: Vec<FunctionName>,
     unlimited: Vec<FunctionName>,
     rotation: u32,
-    /// The last claim found less than it asked for: there is nothing more before something happens.
+    /// The last claim of all functions found less than it asked for: there is nothing more before something happens.
     exhausted: bool,
+    /// So did the last claim of those that are not limited.
+    unlimited_exhausted: bool,
     /// The last claim took no suspect, because one runs here.
     without_suspects: bool,
     /// The last claim took a suspect, and so nothing else.
@@ -75,6 +77,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         unlimited: names(false),
         rotation: shared.random_u32(),
         exhausted: false,
+        unlimited_exhausted: false,
         without_suspects: false,
         took_suspect: false,
         next_due: None,
@@ -97,11 +100,23 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Err(error) => {
                 tracing::warn!(%error, "cannot claim; trying again");
                 shared.stats.store_failed();
-                backoff.wait().await;
+                wait_unless_draining(&shared, backoff.step()).await;
                 continue;
             }
         }
         claimer.rest(&hints, seen).await;
+    }
+}
+
+async fn wait_unless_draining(shared: &Shared, span: Duration) {
+    let timer = tokio::time::sleep(span);
+    tokio::pin!(timer);
+    while !shared.is_draining() {
+        tokio::select! {
+            biased;
+            () = &mut timer => return,
+            () = shared.claimer.notified() => {}
+        }
     }
 }
 
@@ -123,12 +138,19 @@ impl Claimer {
             let wanted = self.wanted(room);
             (wanted, wanted.first.saturating_add(wanted.ahead))
         });
-        let found = self.claim_of(self.all.clone(), wanted.first).await?;
-        // A suspect is claimed alone, whatever else is due.
-        self.exhausted = found < wanted.first && !self.took_suspect;
+        (self.exhausted, self.unlimited_exhausted) = (false, false);
+        (self.next_due, self.next_sweep) = (None, None);
+        let mut found = 0;
+        if wanted.first > 0 || wanted.ahead == 0 {
+            found = self.claim_of(self.all.clone(), wanted.first).await?;
+            // A suspect is claimed alone, whatever else is due.
+            self.exhausted = found < wanted.first && !self.took_suspect;
+            self.unlimited_exhausted = self.exhausted;
+        }
         if wanted.ahead > 0 && found == wanted.first {
             promise.shrink_to(wanted.ahead);
-            self.claim_of(self.unlimited.clone(), wanted.ahead).await?;
+            let found = self.claim_of(self.unlimited.clone(), wanted.ahead).await?;
+            self.unlimited_exhausted = found < wanted.ahead && !self.took_suspect;
         }
         Ok(())
     }
@@ -174,8 +196,8 @@ impl Claimer {
         let sent = shared.clock.now();
         let answer = shared.store.claim(request).await?;
         shared.heard(answer.now);
-        self.next_due = answer.next_due;
-        self.next_sweep = answer.next_sweep;
+        self.next_due = earliest(self.next_due, answer.next_due);
+        self.next_sweep = earliest(self.next_sweep, answer.next_sweep);
         self.took_suspect = answer
             .tasks
             .iter()
@@ -234,11 +256,16 @@ impl Claimer {
         tokio::pin!(timer);
         loop {
             let room = shared.room();
-            let enough = room.now > 0 || room.ahead > shared.prefetch.load(Ordering::Acquire) / 2;
+            let (for_now, for_later) = (
+                room.now > 0,
+                room.ahead > shared.prefetch.load(Ordering::Acquire) / 2,
+            );
             let suspects_may_come =
                 self.without_suspects && !shared.suspect_runs.load(Ordering::Acquire);
-            let wanted = !self.exhausted || suspects_may_come || hints.count() != seen;
-            if shared.is_draining() || (enough && wanted) {
+            let news = suspects_may_come || hints.count() != seen;
+            let wanted = (for_now && (news || !self.exhausted))
+                || (for_later && (news || !self.unlimited_exhausted));
+            if shared.is_draining() || wanted {
                 return;
             }
             tokio::select! {
@@ -248,6 +275,10 @@ impl Claimer {
             }
         }
     }
+}
+
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 /// How long to wait for a lease or a deadline that passes after a span. All of a fleet know of it and one of them is enough, so each comes at a

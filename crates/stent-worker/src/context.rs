@@ -153,7 +153,11 @@ impl BodyContext for TaskContext {
         let mut replay = self.replay();
         if let Some(outcome) = replay.poll(position, cx.waker()) {
             Poll::Ready(StepStart::Recorded(outcome))
-        } else if self.is_held() && replay.start_step(position, cx.waker()) {
+        } else if !self.is_held() {
+            // It is asked again if a renewal is answered before the runner looks.
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        } else if replay.start_step(position, cx.waker()) {
             Poll::Ready(StepStart::Run)
         } else {
             Poll::Pending

@@ -45,6 +45,10 @@ use crate::{
 /// Polls of one body in a row before others, and what came in for it, get their turn.
 const POLLS_IN_A_ROW: u32 = 64;
 
+/// How long a task that was claimed ahead waits for its turn, before others get it: many times what such a wait takes while bodies start at the
+/// rate that it was claimed for, and little beside a body that holds up the others.
+const QUEUED_MAX: Duration = Duration::from_secs(1);
+
 /// A commit that is on its way.
 struct InFlight {
     number: u32,
@@ -94,6 +98,7 @@ pub(crate) struct Runner {
     stale: bool,
     /// Between tries to read its history anew.
     rereads: Backoff<Arc<Shared>>,
+    claimed_at: Duration,
     last_moved: Duration,
     /// Not suspended before this instant.
     suspend_from: Duration,
@@ -153,6 +158,7 @@ impl Runner {
             outcome: None,
             stale: false,
             rereads: Backoff::new(Arc::clone(&shared)),
+            claimed_at: shared.clock.now(),
             last_moved: shared.clock.now(),
             suspend_from: Duration::ZERO,
             attempt_ends: None,
@@ -177,7 +183,7 @@ impl Runner {
             return Flow::Exit;
         }
         self.wind_up();
-        if self.queued && self.shared.is_draining() && self.verdict.is_none() {
+        if self.waits_in_vain() && self.verdict.is_none() {
             self.decide(Then::Release);
         }
         if self.stale && self.in_flight.is_none() && self.reload().await == Flow::Exit {
@@ -189,6 +195,18 @@ impl Runner {
         self.flush().await;
         self.wait().await;
         Flow::Go
+    }
+
+    /// Whether its turn will not come here, or not soon: another worker may be free.
+    fn waits_in_vain(&self) -> bool {
+        let is_full = || self.shared.permits.available_permits() == 0;
+        let is_late = || self.shared.clock.now() >= self.queued_until();
+        self.queued && (self.shared.is_draining() || (is_late() && is_full()))
+    }
+
+    /// Until when it waits for its first permit.
+    fn queued_until(&self) -> Duration {
+        self.claimed_at.saturating_add(QUEUED_MAX)
     }
 
     /// Takes what came in, until there is enough to be sent on.
@@ -237,10 +255,11 @@ impl Runner {
                 if !self.take_permit() {
                     return;
                 }
-                self.waker.take_woken();
                 if self.shared.clock.now() >= self.handle.hold_until() {
+                    // Still woken: it is polled next if a renewal is answered before the runner looks again.
                     return;
                 }
+                self.waker.take_woken();
                 self.last_moved = self.shared.clock.now();
                 if let Some(result) = self.poll_body() {
                     self.ended(result);

@@ -136,8 +136,11 @@ impl Runner {
         if let Some(deadline) = self.task.deadline {
             next = next.min(by_store(deadline));
         }
-        if !self.may_poll() || self.queued {
+        if !self.may_poll() {
             return Some(next);
+        }
+        if self.queued {
+            return Some(next.min(in_time(self.queued_until())));
         }
         if let Some(wake) = self.next_wake.into_iter().chain(waits.until).min() {
             next = next.min(by_store(wake));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 
 mod blocking;
+mod claiming;
 mod cut;
 mod failures;
 mod faults;
