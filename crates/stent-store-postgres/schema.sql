@@ -123,6 +123,7 @@ CREATE TABLE stent.task_rows (
     holder text COLLATE "C",
     input text NOT NULL,
     outcome text,
+    attempt_ends_at bigint,
     PRIMARY KEY (id),
     CHECK ((((execution IS NULL) = (parent IS NULL)) AND ((parent IS NULL) = ("position" IS NULL)))),
     CHECK ((((state = 2) = (lease_expires_at IS NOT NULL)) AND ((state = 2) = (holder IS NOT NULL)))),

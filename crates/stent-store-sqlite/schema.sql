@@ -114,7 +114,7 @@ CREATE TABLE tasks (
     queued_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     input TEXT,
-    outcome TEXT,
+    outcome TEXT, attempt_ends_at INTEGER,
     CHECK ((execution IS NULL) = (parent IS NULL) AND (parent IS NULL) = (position IS NULL)),
     CHECK ((state >= 4) = (ended_at IS NOT NULL)),
     CHECK ((state = 2) = (lease_expires_at IS NOT NULL) AND (state = 2) = (holder IS NOT NULL)),

@@ -130,7 +130,7 @@ impl<D: Durable> Call<D> {
         })
     }
 
-    /// How long one attempt may take: longer than nothing. Default: its function's timeout.
+    /// How long one attempt may take, with all that it waits for: longer than nothing. Default: its function's timeout.
     pub fn timeout(self, span: impl IntoDuration) -> Self {
         let span = span.into_duration().and_then(DurationError::unless_zero);
         self.set(span, |request, span| {

@@ -287,6 +287,7 @@ macro_rules! __for_each_case {
             }
             retry {
                 a_failed_attempt_is_followed_by_another_after_its_delay
+                an_attempt_that_waits_without_a_lease_is_due_when_its_time_is_up
                 a_failure_that_no_attempt_can_mend_is_final
                 an_attempt_that_timed_out_is_retried_and_ends_as_timed_out
                 a_task_that_made_calls_is_retried_only_if_it_says_so

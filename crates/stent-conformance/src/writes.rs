@@ -141,6 +141,15 @@ pub(crate) fn attempt_failed(max_attempts: u32) -> Then {
 pub(crate) fn waits(seen: u32) -> Then {
     Then::Suspend {
         seen: Ordinal(seen),
+        attempt_ends: None,
+    }
+}
+
+/// A body that waits, whose attempt must have ended at an instant.
+pub(crate) const fn waits_until(seen: u32, attempt_ends: Timestamp) -> Then {
+    Then::Suspend {
+        seen: Ordinal(seen),
+        attempt_ends: Some(attempt_ends),
     }
 }
 

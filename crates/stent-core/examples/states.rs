@@ -52,6 +52,7 @@ const EVENTS: &[Event] = &[
                 task,
                 Then::Suspend {
                     seen: Ordinal::NONE,
+                    attempt_ends: None,
                 },
             )
         },
@@ -193,6 +194,7 @@ fn task(kind: StateKind) -> Result<Task> {
         operations: 0,
         deliveries: Ordinal::NONE,
         timeout: None,
+        attempt_ends: None,
         deadline: None,
         queued_at: NOW,
         created_at: NOW,

@@ -27,6 +27,7 @@ pub fn replay(mut task: Task, kept: &Kept, now: Timestamp) -> Result<Transition,
     task.failed_attempts = 0;
     task.crashes = Crashes::default();
     task.deadline = None;
+    task.attempt_ends = None;
     forget(&mut task, kept);
     let hint = Hint::due(&task);
     Ok(Transition::new(task).with(Effect::Hint(hint)))

@@ -110,6 +110,7 @@ impl NewTask {
             operations: 0,
             deliveries: Ordinal::NONE,
             timeout: self.timeout,
+            attempt_ends: None,
             deadline: self.deadline.map(|deadline| deadline.instant(now)),
             queued_at: run_at,
             created_at: now,

@@ -47,6 +47,8 @@ pub struct Task {
     pub deliveries: Ordinal,
     /// How long one attempt may take; the function's own timeout counts where there is none.
     pub timeout: Option<Duration>,
+    /// When the present attempt must have ended, known to the store since the attempt first waited without a lease.
+    pub attempt_ends: Option<Timestamp>,
     /// When the task, with all its attempts, must have ended.
     pub deadline: Option<Timestamp>,
     /// Since when it has been due, or from when it will be: its age among its equals.

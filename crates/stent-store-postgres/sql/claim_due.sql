@@ -3,7 +3,7 @@
 -- proven by race::racing_claims_never_return_one_task_twice
 SELECT due.id, due.execution, due.parent, due.position, due.lane, due.state, due.due_at, due.lease_expires_at, due.holder, due.ended_at, due.token, due.mark, due.commits,
        due.failed_attempts, due.crashes, due.crashes_as_suspect, due.cancel_requested, due.operations, due.deliveries, due.timeout_us, due.deadline_at,
-       due.queued_at, due.created_at, due.seq,
+       due.queued_at, due.created_at, due.seq, due.attempt_ends_at,
        due.input
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[]) AS ask (lane, at_most, after_at, after_seq)
 CROSS JOIN LATERAL (

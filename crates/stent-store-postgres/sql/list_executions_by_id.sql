@@ -2,7 +2,7 @@
 -- $1 before, $2 states, $3 function, $4 queue, $5 limit, $6 tag, $7 idempotency key, $8 payloads, $9 ids.
 SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at, tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
        tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations, tasks.deliveries, tasks.timeout_us, tasks.deadline_at,
-       tasks.queued_at, tasks.created_at, tasks.seq,
+       tasks.queued_at, tasks.created_at, tasks.seq, tasks.attempt_ends_at,
        CASE WHEN $8 THEN tasks.input END, CASE WHEN $8 THEN tasks.outcome END,
        (SELECT keys.idempotency_key FROM stent.idempotency_keys AS keys WHERE keys.execution = tasks.id),
        ARRAY(SELECT tags.tag FROM stent.tags WHERE tags.execution = tasks.id ORDER BY tags.tag)

@@ -2,7 +2,7 @@
 -- $1 after, $2 states, $3 function, $4 limit, $5 payloads.
 SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at, tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
        tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations, tasks.deliveries, tasks.timeout_us, tasks.deadline_at,
-       tasks.queued_at, tasks.created_at, tasks.seq,
+       tasks.queued_at, tasks.created_at, tasks.seq, tasks.attempt_ends_at,
        CASE WHEN $5 THEN tasks.input END, CASE WHEN $5 THEN tasks.outcome END
 FROM stent.task_rows AS tasks
 JOIN stent.lanes ON lanes.id = tasks.lane / 4

@@ -17,15 +17,16 @@ use crate::{
 };
 
 /// Every migration, in order; the first makes schema 1. A released one is never edited.
-const MIGRATIONS: [&str; 4] = [
+pub(crate) const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_plain_sql.sql"),
     include_str!("../migrations/0003_views.sql"),
     include_str!("../migrations/0004_comments.sql"),
+    include_str!("../migrations/0005_attempt_ends.sql"),
 ];
 
 /// The newest schema that this version knows.
-pub(crate) const NEWEST: i32 = 4;
+pub(crate) const NEWEST: i32 = 5;
 
 const _: () = assert!(
     NEWEST as usize == MIGRATIONS.len(),
@@ -33,7 +34,7 @@ const _: () = assert!(
 );
 
 /// What keeps the record of migrations. It is there before the first one.
-const MIGRATIONS_TABLE: &str = include_str!("../sql/open/create_migrations.sql");
+pub(crate) const MIGRATIONS_TABLE: &str = include_str!("../sql/open/create_migrations.sql");
 const READ_SCHEMA: &str = include_str!("../sql/open/read_schema.sql");
 const READ_MIGRATIONS: &str = include_str!("../sql/open/read_migrations.sql");
 const RECORD_MIGRATION: &str = include_str!("../sql/open/record_migration.sql");

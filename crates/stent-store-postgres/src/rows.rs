@@ -16,7 +16,7 @@ use crate::fault::Fault;
 /// The last column of a task: its place in the order of making.
 pub(crate) const SEQ_COLUMN: usize = 23;
 /// Number of the columns of a task that come first in every statement that reads tasks.
-pub(crate) const TASK_COLUMNS: usize = 24;
+pub(crate) const TASK_COLUMNS: usize = 25;
 /// Number of the columns of a history entry that come first in every statement that reads histories.
 pub(crate) const ENTRY_COLUMNS: usize = 13;
 
@@ -130,6 +130,7 @@ pub(crate) fn task(row: &Row, lane: &Lane) -> Result<Task, Fault> {
         operations: row.count(17)?,
         deliveries: Ordinal(row.large_count(18)?),
         timeout: timeout.map(from_micros),
+        attempt_ends: row.maybe_time(24)?,
         deadline: row.maybe_time(20)?,
         queued_at: row.time(21)?,
         created_at: row.time(22)?,

@@ -3,7 +3,7 @@
 SELECT tasks.seq, tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at,
        tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
        tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations,
-       tasks.deliveries, tasks.timeout, tasks.deadline, tasks.queued_at, tasks.created_at
+       tasks.deliveries, tasks.timeout, tasks.deadline, tasks.queued_at, tasks.created_at, tasks.attempt_ends_at
 FROM tasks INDEXED BY tasks_dead_letter
 JOIN lanes ON lanes.id = tasks.lane
 WHERE tasks.state = 5 AND tasks.parent IS NULL AND tasks.id < ?1

@@ -3,7 +3,7 @@
 SELECT tasks.seq, tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at,
        tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
        tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations,
-       tasks.deliveries, tasks.timeout, tasks.deadline, tasks.queued_at, tasks.created_at
+       tasks.deliveries, tasks.timeout, tasks.deadline, tasks.queued_at, tasks.created_at, tasks.attempt_ends_at
 FROM idempotency_keys AS wanted
 JOIN tasks ON tasks.seq = wanted.root
 JOIN lanes ON lanes.id = tasks.lane

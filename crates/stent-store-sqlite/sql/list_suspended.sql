@@ -1,6 +1,6 @@
 -- Suspended tasks of a lane, which hold a slot from now on. Index `tasks_suspended`.
 SELECT seq, id, execution, parent, position, lane, state, due_at, lease_expires_at, holder, ended_at,
        token, mark, commits, failed_attempts, crashes, crashes_as_suspect, cancel_requested, operations, deliveries,
-       timeout, deadline, queued_at, created_at
+       timeout, deadline, queued_at, created_at, attempt_ends_at
 FROM tasks INDEXED BY tasks_suspended
 WHERE lane = ?1 AND state = 3

@@ -21,7 +21,7 @@ pub(crate) struct Stored {
 }
 
 /// Number of the columns of a task that come first in every statement that reads tasks.
-pub(crate) const TASK_COLUMNS: usize = 24;
+pub(crate) const TASK_COLUMNS: usize = 25;
 /// Number of the columns of a history entry that come first in every statement that reads histories.
 pub(crate) const ENTRY_COLUMNS: usize = 12;
 
@@ -152,6 +152,7 @@ pub(crate) fn task(row: &Row<'_>, lane: &Lane) -> Result<Stored, Fault> {
         operations: row.count(18)?,
         deliveries: Ordinal(row.count(19)?),
         timeout: row.maybe_number(20)?.map(from_micros),
+        attempt_ends: row.maybe_time(24)?,
         deadline: row.maybe_time(21)?,
         queued_at: row.time(22)?,
         created_at: row.time(23)?,

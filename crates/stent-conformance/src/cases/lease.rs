@@ -75,6 +75,7 @@ pub(crate) async fn a_late_holder_changes_nothing_at_all(world: World) {
             vec![],
             Then::Suspend {
                 seen: Ordinal::NONE,
+                attempt_ends: None,
             },
         ),
         (vec![], Then::Release),

@@ -9,7 +9,7 @@ use crate::{
     world::World,
     writes::{
         abandon, asked_after, attempt_failed, call, failed, failure, random, seconds, sleep, step,
-        task, value, wait_for, waits,
+        task, value, wait_for, waits, waits_until,
     },
 };
 
@@ -36,6 +36,26 @@ pub(crate) async fn a_failed_attempt_is_followed_by_another_after_its_delay(worl
         world.task(id).await.outcome,
         Some(Outcome::Failed(failure("it broke")))
     );
+}
+
+pub(crate) async fn an_attempt_that_waits_without_a_lease_is_due_when_its_time_is_up(world: World) {
+    let mut first = world.start(task("f")).await;
+    let ends = world.after(10);
+    let waiting = vec![wait_for(1, "x", None), sleep(2, seconds(100))];
+    world.write(&mut first, waiting, waits_until(0, ends)).await;
+    let wake_at = Some(ends);
+    let suspended = world.task(first.id()).await.task;
+    assert_eq!(suspended.state, State::Suspended { wake_at });
+    world.advance(9);
+    assert!(world.claim(&["f"], 1).await.is_empty(), "it came early");
+    world.advance(1);
+
+    let mut woken = world.claim_one("f").await;
+    assert_eq!(woken.task.attempt_ends, Some(ends));
+    world.write(&mut woken, Vec::new(), attempt_failed(3)).await;
+    world.advance(1);
+    let second = world.claim_one("f").await;
+    assert_eq!((second.task.attempt(), second.task.attempt_ends), (2, None));
 }
 
 pub(crate) async fn a_failure_that_no_attempt_can_mend_is_final(world: World) {

@@ -291,7 +291,7 @@ impl Driver {
             number,
             assumes: assumes.into_iter().collect(),
             writes,
-            then: new_then(one.then, deliveries)?,
+            then: new_then(one.then, deliveries, self.clock.now())?,
         })
     }
 

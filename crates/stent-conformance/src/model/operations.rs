@@ -145,7 +145,7 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Then {
     Continue,
-    Suspend { seen: Seen },
+    Suspend { seen: Seen, timeout: Option<u64> },
     Release,
     Fail { max_attempts: u32, kind: u8 },
     Complete,
@@ -311,8 +311,9 @@ fn place() -> impl Strategy<Value = Place> {
 fn then() -> impl Strategy<Value = Then> {
     prop_oneof![
         5 => Just(Then::Continue),
-        4 => Just(Then::Suspend { seen: Seen::All }),
-        1 => Just(Then::Suspend { seen: Seen::Nothing }),
+        4 => Just(Then::Suspend { seen: Seen::All, timeout: None }),
+        1 => (0..40u64).prop_map(|span| Then::Suspend { seen: Seen::All, timeout: Some(span) }),
+        1 => Just(Then::Suspend { seen: Seen::Nothing, timeout: None }),
         1 => Just(Then::Release),
         2 => (1..4u32, 0..4u8).prop_map(|(max_attempts, kind)| Then::Fail { max_attempts, kind }),
         2 => Just(Then::Complete),

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use stent_core::{
     CallPosition, FunctionName, NewExecution, NewTask, Operation as Durable, Ordinal, Outcome,
-    Payload, Priority, Tag, TaskId, When, commit,
+    Payload, Priority, Tag, TaskId, Timestamp, When, commit,
     commit::HistoryWrite,
     limit::{Limit, WhileWaiting},
     retry::RetryPolicy,
@@ -101,14 +101,19 @@ pub(super) fn on_the_spot(
     }
 }
 
-pub(super) fn new_then(then: Then, deliveries: Ordinal) -> Result<commit::Then, String> {
+pub(super) fn new_then(
+    then: Then,
+    deliveries: Ordinal,
+    now: Timestamp,
+) -> Result<commit::Then, String> {
     Ok(match then {
         Then::Continue => commit::Then::Continue,
-        Then::Suspend { seen } => commit::Then::Suspend {
+        Then::Suspend { seen, timeout } => commit::Then::Suspend {
             seen: match seen {
                 Seen::All => deliveries,
                 Seen::Nothing => Ordinal::NONE,
             },
+            attempt_ends: timeout.map(|span| now.saturating_add(seconds(span))),
         },
         Then::Release => commit::Then::Release,
         Then::Fail { max_attempts, kind } => commit::Then::Fail {

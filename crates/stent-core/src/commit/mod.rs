@@ -175,6 +175,8 @@ pub enum Then {
     Suspend {
         /// The newest outcome that the body has seen.
         seen: Ordinal,
+        /// When its attempt must have ended, by the store's clock: then it is due, whatever it waits for.
+        attempt_ends: Option<Timestamp>,
     },
     /// It goes back to the queue with its age; no attempt and no crash is counted.
     Release,

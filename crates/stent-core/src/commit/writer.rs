@@ -342,8 +342,8 @@ impl Writer {
         }
         match then {
             Then::Continue => Ok(self.go_on()),
-            Then::Suspend { seen } if seen != self.task.deliveries => Ok(self.go_on()),
-            Then::Suspend { .. } => self.suspend(view),
+            Then::Suspend { seen, .. } if seen != self.task.deliveries => Ok(self.go_on()),
+            Then::Suspend { attempt_ends, .. } => self.suspend(attempt_ends, view),
             Then::Release => {
                 let released = release(self.task.clone(), now);
                 self.task = released.task;
@@ -359,9 +359,14 @@ impl Writer {
         }
     }
 
-    /// Gives the lease up until something happens. The earliest of all waits that end by time is when the task is due again.
+    /// Gives the lease up until something happens. The earliest of all waits that end by time is when the task is due again, and its attempt's
+    /// end is one of them.
     /// A task that waits for nothing that is recorded keeps its lease: nothing could ever wake it.
-    fn suspend<V: CommitView>(mut self, view: &mut V) -> Result<Plan, V::Error> {
+    fn suspend<V: CommitView>(
+        mut self,
+        attempt_ends: Option<Timestamp>,
+        view: &mut V,
+    ) -> Result<Plan, V::Error> {
         let mut waits = view.entries(self.task.id)?;
         waits.retain(|entry| !self.is_settled_now(entry.position));
         for change in &self.changes {
@@ -373,7 +378,9 @@ impl Writer {
         if waits.is_empty() {
             return Ok(self.go_on());
         }
-        let wake_at = waits.iter().filter_map(|entry| entry.wake_at).min();
+        self.task.attempt_ends = attempt_ends.or(self.task.attempt_ends);
+        let wakes = waits.iter().filter_map(|entry| entry.wake_at);
+        let wake_at = wakes.chain(self.task.attempt_ends).min();
         if let Some(slots) = view.slots(&self.task.function)?
             && slots.limit.while_waiting == WhileWaiting::Release
         {
@@ -417,6 +424,7 @@ impl Writer {
         self.forget_failed_end(&entries);
         let run_at = now.saturating_add(delay);
         self.task.failed_attempts = self.task.failed_attempts.saturating_add(1);
+        self.task.attempt_ends = None;
         self.free_slot();
         self.task.queued_at = run_at;
         self.task.state = State::Pending { run_at };

@@ -39,6 +39,7 @@ fn task(state: State) -> Task {
         operations: 2,
         deliveries: Ordinal(1),
         timeout: None,
+        attempt_ends: None,
         deadline: None,
         queued_at: at(-50),
         created_at: at(-100),

@@ -3,18 +3,17 @@ use std::{collections::BTreeSet, fs, path::Path};
 use stent_test_postgres::Database;
 
 use super::*;
+use crate::migrate::{MIGRATIONS, MIGRATIONS_TABLE};
 
 const SCHEMA: &str = "CREATE SCHEMA stent;";
-const TABLES: &str = concat!(
-    include_str!("../../migrations/0001_initial.sql"),
-    include_str!("../../migrations/0002_plain_sql.sql"),
-    include_str!("../../migrations/0003_views.sql")
-);
 const FILL: &str = include_str!("fill.sql");
 
 fn empty() -> Database {
     let database = stent_test_postgres::database().expect("a database for tests");
-    database.sql(&format!("{SCHEMA}{TABLES}")).unwrap();
+    let tables = MIGRATIONS.concat();
+    database
+        .sql(&format!("{SCHEMA}{MIGRATIONS_TABLE};{tables}"))
+        .unwrap();
     database
 }
 

@@ -367,6 +367,7 @@ impl Session<'_> {
             .add_to(call)
             .with(columns.deadline_at)
             .with(columns.queued_at)
+            .with(columns.attempt_ends_at)
             .with(columns.outcomes))
     }
 }
@@ -378,6 +379,7 @@ struct Columns {
     state: StateColumns,
     deadline_at: Vec<Option<i64>>,
     queued_at: Vec<i64>,
+    attempt_ends_at: Vec<Option<i64>>,
     outcomes: Vec<Option<String>>,
 }
 
@@ -458,6 +460,7 @@ impl Columns {
         self.state.deliveries.push(task.deliveries.0.into());
         self.deadline_at.push(at(task.deadline));
         self.queued_at.push(task.queued_at.as_micros());
+        self.attempt_ends_at.push(at(task.attempt_ends));
         self.outcomes.push(outcome.clone());
     }
 }

@@ -174,6 +174,7 @@ impl World {
 fn suspend() -> Then {
     Then::Suspend {
         seen: Ordinal::NONE,
+        attempt_ends: None,
     }
 }
 

@@ -173,7 +173,7 @@ async fn a_lease_of_the_first_schema_runs_on() {
     drop(store);
     let connection = rusqlite::Connection::open(folder.path().join("stent.db")).unwrap();
     connection
-        .execute_batch("DROP TABLE boot; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE boot; ALTER TABLE tasks DROP COLUMN attempt_ends_at; PRAGMA user_version = 1")
         .unwrap();
     drop(connection);
     let store = machine.open(folder.path());

@@ -277,6 +277,7 @@ impl Session<'_> {
                 task.deliveries.0,
                 task.deadline.map(Timestamp::as_micros),
                 task.queued_at.as_micros(),
+                task.attempt_ends.map(Timestamp::as_micros),
             ],
         )
         .map(drop)
@@ -346,5 +347,6 @@ fn goes_on(before: &Task, after: &Task) -> bool {
         && before.failed_attempts == after.failed_attempts
         && before.crashes == after.crashes
         && before.deadline == after.deadline
+        && before.attempt_ends == after.attempt_ends
         && before.queued_at == after.queued_at
 }

@@ -71,6 +71,7 @@ async fn call_and_wait(store: &dyn Store, caller: &ClaimedTask, function: &str) 
         writes: vec![begin],
         then: Then::Suspend {
             seen: Ordinal::NONE,
+            attempt_ends: None,
         },
     };
     let request = CommitRequest {

@@ -118,7 +118,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
             error,
             OpenError::NewerSchema {
                 found: 99,
-                known: 2,
+                known: 3,
                 ..
             }
         ),

@@ -139,6 +139,11 @@ impl Runner {
     ) -> Self {
         let task = claimed.task;
         let context = new_context(&shared, &handle, &task, claimed.history);
+        // One that was suspended goes on with what is left of its time.
+        let left = |ends: Timestamp| ends.since(shared.store_now());
+        let attempt_ends = task
+            .attempt_ends
+            .map(|ends| shared.clock.now().saturating_add(left(ends)));
         Self {
             handle,
             definition,
@@ -161,7 +166,7 @@ impl Runner {
             claimed_at: shared.clock.now(),
             last_moved: shared.clock.now(),
             suspend_from: Duration::ZERO,
-            attempt_ends: None,
+            attempt_ends,
             next_wake: None,
             task,
             shared,
@@ -322,8 +327,10 @@ impl Runner {
         self.shared.queued.fetch_sub(1, Ordering::AcqRel);
         self.shared.started.fetch_add(1, Ordering::Relaxed);
         self.shared.more_room();
-        let timeout = self.task.timeout.or(self.definition.timeout);
-        self.attempt_ends = timeout.map(|span| self.shared.clock.now().saturating_add(span));
+        if self.attempt_ends.is_none() {
+            let timeout = self.task.timeout.or(self.definition.timeout);
+            self.attempt_ends = timeout.map(|span| self.shared.clock.now().saturating_add(span));
+        }
     }
 
     /// The body returned, or panicked.

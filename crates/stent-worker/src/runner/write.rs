@@ -1,6 +1,6 @@
 //! What a runner sends to the store: what the body asked for, how the task ended, that it waits.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use stent_core::{
     NewTask, Outcome,
@@ -32,7 +32,16 @@ impl Runner {
             let seen = self.context.replay().delivered();
             // Nothing is begun here any more: its runner would be gone when the answer comes.
             let writes = self.context.replay().take_writes(|_| None);
-            return self.send(writes, None, Then::Suspend { seen }).await;
+            let now = self.shared.clock.now();
+            let at = |ends: Duration| {
+                let left = ends.saturating_sub(now);
+                self.shared.store_now().saturating_add(left)
+            };
+            let then = Then::Suspend {
+                seen,
+                attempt_ends: self.attempt_ends.map(at),
+            };
+            return self.send(writes, None, then).await;
         }
         let wanted = {
             let replay = self.context.replay();

@@ -114,6 +114,38 @@ async fn an_attempt_ends_at_its_timeout() {
     assert!(world.elapsed() < Duration::from_secs(4));
 }
 
+#[durable(retry(max_attempts = 1))]
+async fn waits_once() -> stent::Result<u32> {
+    stent::signal("answer").await
+}
+
+#[durable(retry(max_attempts = 2, initial_delay = "1s", jitter = 0.0))]
+async fn waits_twice() -> stent::Result<u32> {
+    stent::signal("answer").await
+}
+
+/// Another attempt has its own time, and the same signal ends its wait.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_ends_at_its_timeout_also_while_it_is_suspended() {
+    let world = World::new();
+    let worker = world
+        .worker("w")
+        .register(functions![waits_once, waits_twice]);
+    let _worker = worker.start().await.unwrap();
+    for timeout in [2, 60, 3_600].map(Duration::from_secs) {
+        let once = world.stent.dispatch(waits_once().timeout(timeout));
+        let twice = world.stent.dispatch(waits_twice().timeout(timeout));
+        let (once, twice) = (once.await.unwrap(), twice.await.unwrap());
+        let second = Duration::from_secs(1);
+        world.pass(timeout - second).await;
+        assert!(!once.state().await.unwrap().is_terminal());
+        world.pass(2 * second).await;
+        assert_eq!(once.state().await.unwrap(), StateKind::TimedOut);
+        twice.signal("answer", &41).await.unwrap();
+        assert_eq!(twice.result().await.unwrap(), 41);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_tree_wherever_it_stands() {
     let world = World::new();
