@@ -57,3 +57,11 @@ impl Error {
         move |source| Self::File { path, source }
     }
 }
+
+impl Error {
+    /// Whether the machine has no PostgreSQL that could be run, which is no failure of what is tested.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing | Self::NoUser)
+    }
+}

@@ -61,6 +61,11 @@ pub(crate) async fn launch(
         background.push(start("cleaner", cleaner.boxed()));
     }
     let claimer = start("claimer", claimer::run(Arc::clone(&shared)).boxed());
+    tracing::info!(
+        worker = %shared.settings.name, functions = shared.registry.all().count(), concurrency = shared.settings.concurrency,
+        lease = ?shared.settings.lease.get(),
+        "the worker runs; what it holds when it is killed goes on elsewhere, or here after a restart, once its lease has run out"
+    );
     Ok(Worker {
         shared,
         claimer: Some(claimer),

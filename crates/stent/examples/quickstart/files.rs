@@ -48,9 +48,9 @@ pub(crate) struct Listing {
 pub(crate) struct Measures {
     /// Its size.
     pub(crate) bytes: u64,
-    /// Its lines; a last one without a line feed counts too.
+    /// Its lines; a last one without a line feed counts too. None in a file with a NUL byte, which is no text.
     pub(crate) lines: u64,
-    /// Its words: what stands between ASCII white space.
+    /// Its words: what stands between ASCII white space. None in a file that is no text.
     pub(crate) words: u64,
     /// The SHA-256 of its content, in hexadecimal, as `sha256sum` prints it.
     pub(crate) sha256: String,
@@ -199,8 +199,8 @@ pub(crate) fn measure(path: &Path, should_stop: impl Fn() -> bool) -> io::Result
     }
     Ok(Measures {
         bytes: counts.bytes,
-        lines: counts.lines + u64::from(counts.in_line),
-        words: counts.words,
+        lines: counts.if_text(counts.lines + u64::from(counts.in_line)),
+        words: counts.if_text(counts.words),
         sha256: hash
             .finalize()
             .iter()
@@ -215,13 +215,19 @@ struct Counts {
     bytes: u64,
     lines: u64,
     words: u64,
+    is_binary: bool,
     in_line: bool,
     in_word: bool,
 }
 
 impl Counts {
+    const fn if_text(&self, count: u64) -> u64 {
+        if self.is_binary { 0 } else { count }
+    }
+
     fn add(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
+        self.is_binary |= chunk.contains(&0);
         for byte in chunk {
             self.lines += u64::from(*byte == b'\n');
             let is_space = byte.is_ascii_whitespace();
