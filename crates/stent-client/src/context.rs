@@ -117,6 +117,9 @@ pub trait BodyContext: Send + Sync + fmt::Debug {
     /// Sixteen random bytes; the same again when they are replayed.
     fn random(&self) -> [u8; 16];
 
+    /// The bytes of a UUID that no other call has, in this task or another; the same again however often the task is begun.
+    fn uuid(&self) -> [u8; 16];
+
     /// Whether the body should stop: its lease ends, it was cancelled, its time is up, or the worker drains.
     fn should_stop(&self) -> bool;
 

@@ -28,7 +28,8 @@ pub fn now() -> Result<Timestamp> {
 }
 
 /// A random value, the same again when it is replayed: an integer, a float from 0 up to 1, a `bool` or an array of bytes. Fit for secrets, but
-/// recorded in the store.
+/// recorded in the store. It is recorded with what the body does next; a step begins only after that, while a body that shows the value to
+/// others at once may have another one after a crash: for a key take [`uuid`].
 ///
 /// ```
 /// # fn body() -> stent_client::Result<()> {
@@ -45,13 +46,15 @@ pub fn random<T: Random>() -> Result<T> {
     Ok(T::from_random(&mut || context.random()))
 }
 
-/// A random UUID (version 4), the same again when it is replayed: a key for an outside system, say.
+/// A UUID that no other call has, in this task or another: a key by which an outside system knows a request again. It is the same however
+/// often the task is begun, also by a body whose worker was lost before anything was recorded, by a further attempt, and by a replay of a dead
+/// letter. Made of the task's id and the call's position (version 5, [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)):
+/// who knows them can tell it, so it is no secret.
 ///
 /// # Errors
 /// [`Error::OutsideDurableFunction`].
 pub fn uuid() -> Result<Uuid> {
-    let bytes = entered("`uuid`")?.random();
-    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    Ok(Uuid::from_bytes(entered("`uuid`")?.uuid()))
 }
 
 /// Which task the body runs as, and on which attempt.

@@ -310,6 +310,22 @@ impl CallPosition {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// A UUID that no other call has, in this task or another: version 5, the position's name in the task's namespace
+    /// ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)). It needs no record to be the same again.
+    ///
+    /// ```
+    /// use stent_core::{CallPosition, TaskId, Timestamp};
+    ///
+    /// let task = TaskId::from_parts(Timestamp::from_micros(0), &[7; 10]);
+    /// let key = CallPosition::FIRST.uuid(task);
+    /// assert_eq!(key, CallPosition::FIRST.uuid(task));
+    /// assert_ne!(key, CallPosition::FIRST.next().uuid(task));
+    /// ```
+    #[must_use]
+    pub fn uuid(self, task: TaskId) -> Uuid {
+        Uuid::new_v5(task.as_uuid(), &self.0.to_be_bytes())
+    }
 }
 
 impl fmt::Display for CallPosition {

@@ -175,7 +175,7 @@ impl BodyContext for TaskContext {
     fn now(&self) -> Timestamp {
         let mut replay = self.replay();
         let fresh = self.shared.store_now();
-        let recorded = replay.value(Operation::Now, || {
+        let recorded = replay.value(Operation::Now, |_| {
             Payload::from_stored(fresh.as_micros().to_string())
         });
         let micros = recorded.decode::<i64>().unwrap_or(fresh.as_micros());
@@ -183,16 +183,18 @@ impl BodyContext for TaskContext {
     }
 
     fn random(&self) -> [u8; 16] {
-        let fresh = u128::from_ne_bytes(self.shared.random_bytes());
-        let recorded = self.replay().value(Operation::Random, || {
-            Payload::from_stored(format!("\"{fresh:032x}\""))
+        let fresh = self.shared.random_bytes();
+        let recorded = self.replay().value(Operation::Random, |_| drawn(fresh));
+        as_drawn(&recorded).unwrap_or(fresh)
+    }
+
+    fn uuid(&self) -> [u8; 16] {
+        let mut fresh = [0; 16];
+        let recorded = self.replay().value(Operation::Random, |position| {
+            fresh = position.uuid(self.info.task).into_bytes();
+            drawn(fresh)
         });
-        recorded
-            .decode::<String>()
-            .ok()
-            .and_then(|text| u128::from_str_radix(&text, 16).ok())
-            .unwrap_or(fresh)
-            .to_be_bytes()
+        as_drawn(&recorded).unwrap_or(fresh)
     }
 
     fn should_stop(&self) -> bool {
@@ -225,6 +227,17 @@ impl BodyContext for TaskContext {
     fn state(&self, type_id: TypeId) -> Option<SharedState> {
         self.shared.registry.state(type_id)
     }
+}
+
+/// How bytes that a body drew are recorded.
+fn drawn(bytes: [u8; 16]) -> Payload {
+    Payload::from_stored(format!("\"{:032x}\"", u128::from_be_bytes(bytes)))
+}
+
+fn as_drawn(recorded: &Payload) -> Option<[u8; 16]> {
+    let text = recorded.decode::<String>().ok()?;
+    let number = u128::from_str_radix(&text, 16).ok()?;
+    Some(number.to_be_bytes())
 }
 
 /// Wakes a body's runner, and remembers that it was the body that was woken: a body is polled only then, so it is polled as often in a replay

@@ -6,8 +6,10 @@
 //!
 //! A signal is an event from outside. A wait for one may last months; it holds no thread, no lease and, after some seconds, no memory: it is a
 //! row. A signal that comes before anyone waits for it is kept, so there is no race between asking and answering.
+//!
+//! Name a database, kill it at any moment, and start it again: it goes on with the same expenses, and pays none twice.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let worker = stent
         .worker()
         .register(functions![reimburse, pay])
+        // What a killed process was at goes on after two seconds.
+        .lease_duration(Duration::from_secs(2))
         .start()
         .await?;
 
@@ -72,8 +76,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("a forgotten lunch", None),
     ];
     for (what, answer) in answers {
-        let execution = stent.dispatch(reimburse(what.to_owned(), 4_200)).await?;
-        if let Some(granted) = answer {
+        // The key makes a second start of this program ask for the same expense.
+        let call = reimburse(what.to_owned(), 4_200).idempotency_key(what);
+        let execution = stent.dispatch(call).await?;
+        if let Some(granted) = answer
+            && !execution.state().await?.is_terminal()
+        {
             let decision = Decision {
                 by: "Ada".to_owned(),
                 granted,

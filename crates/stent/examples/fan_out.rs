@@ -3,8 +3,10 @@
 //! ```text
 //! cargo run --example fan_out [DATABASE]
 //! ```
+//!
+//! Name a database, kill it at any moment, and start it again: what was counted is not counted again.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use clap::Parser;
 use futures_util::future::{join, try_join};
@@ -67,20 +69,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
         count_what_can_be_counted,
         both
     ];
-    let worker = stent.worker().register(functions).start().await?;
+    // What a killed process was at goes on after two seconds.
+    let lease = Duration::from_secs(2);
+    let worker = stent.worker().register(functions).lease_duration(lease);
+    let worker = worker.start().await?;
 
     let texts = |count: usize| (0..count).map(|n| "word ".repeat(n)).collect::<Vec<_>>();
-    let words = stent.run(count_all(texts(100).split_off(1))).await?;
+    // The keys make a second start of this program ask for the same results.
+    let all = count_all(texts(100).split_off(1)).idempotency_key("all");
+    let words = stent.run(all).await?;
     println!("99 texts have {words} words");
 
-    let (words, failed) = stent.run(count_what_can_be_counted(texts(10))).await?;
+    let some = count_what_can_be_counted(texts(10)).idempotency_key("some");
+    let (words, failed) = stent.run(some).await?;
     println!("9 of 10 texts have {words} words, and {failed} has none");
 
-    let (words, repeated) = stent.run(both("to be".to_owned())).await?;
+    let both = both("to be".to_owned()).idempotency_key("both");
+    let (words, repeated) = stent.run(both).await?;
     println!("`{repeated}` is {words} words, twice");
 
     // Outside a durable function, many calls are dispatched in one transaction, and each is an execution of its own.
     let calls = repeat.starmap([("ho".to_owned(), 3), ("hey".to_owned(), 2)]);
+    let calls = calls.into_iter().zip(["ho", "hey"]);
+    let calls = calls.map(|(call, key)| call.idempotency_key(key));
     let handles = stent.dispatch_all(calls).await?;
     let [first, second] = &handles[..] else {
         return Err("two were dispatched".into());

@@ -5,9 +5,10 @@
 //! ```
 //!
 //! There is no machinery for it: an error is a value, and what was done is a list. That both survive crashes is what makes it a saga: killed
-//! after the hotel was booked, `book_trip` goes on with the car; killed while it undoes, it goes on undoing.
+//! after the hotel was booked, `book_trip` goes on with the car; killed while it undoes, it goes on undoing. Try it: name a database, kill it
+//! by `kill -9`, and start it again.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ async fn book(part: Part, city: String) -> stent::Result<Booking> {
     if matches!(part, Part::Car) && city == "Venice" {
         return Err(stent::fatal("there are no cars in Venice"));
     }
-    // The same number again if this body is begun again: the other side sees one booking.
+    // The same number again if this body is begun again, after a crash too: the other side sees one booking.
     let booking = Booking {
         part,
         number: stent::uuid()?.simple().to_string()[..8].to_owned(),
@@ -97,11 +98,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let worker = stent
         .worker()
         .register(functions![book_trip, book, undo])
+        // What a killed process was at goes on after two seconds.
+        .lease_duration(Duration::from_secs(2))
         .start()
         .await?;
     for city in ["Lisbon", "Venice"] {
         say(&format!("a trip to {city}"));
-        match stent.run(book_trip(city.to_owned())).await {
+        // The key makes a second start of this program ask for the same trip.
+        let trip = book_trip(city.to_owned()).idempotency_key(city);
+        match stent.run(trip).await {
             Ok(bookings) => say(&format!("  all {} parts are booked", bookings.len())),
             Err(error) => say(&format!("  no trip: {}", reason(&error))),
         }

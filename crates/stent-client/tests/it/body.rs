@@ -247,6 +247,11 @@ impl BodyContext for Scripted {
         [script.random; 16]
     }
 
+    fn uuid(&self) -> [u8; 16] {
+        self.reserve();
+        [5; 16]
+    }
+
     fn should_stop(&self) -> bool {
         self.script().stop
     }

@@ -52,6 +52,9 @@ impl BodyContext for Worker {
     fn random(&self) -> [u8; 16] {
         [0; 16]
     }
+    fn uuid(&self) -> [u8; 16] {
+        [0; 16]
+    }
     fn should_stop(&self) -> bool {
         false
     }

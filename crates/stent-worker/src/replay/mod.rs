@@ -224,7 +224,7 @@ impl Replay {
     pub(crate) fn value(
         &mut self,
         operation: Operation,
-        fresh: impl FnOnce() -> Payload,
+        fresh: impl FnOnce(CallPosition) -> Payload,
     ) -> Payload {
         let position = self.reserve();
         if let Some(slot) = self.slots.get_mut(&position) {
@@ -236,9 +236,9 @@ impl Replay {
             }
             let recorded = slot.operation.clone();
             self.differs(position, recorded, operation);
-            return fresh();
+            return fresh(position);
         }
-        let value = fresh();
+        let value = fresh(position);
         self.add(
             position,
             Slot {

@@ -12,7 +12,7 @@ use stent::prelude::*;
 
 use crate::{
     cut::{Cut, CutStore},
-    support::World,
+    support::{World, eventually},
 };
 
 /// A function's shape, as data: what it does, and what it returns of it.
@@ -357,4 +357,48 @@ async fn code_that_does_not_match_its_history_fails_with_both_sides_and_loses_no
         5,
         "the binary that matches goes on with the same history"
     );
+}
+
+#[derive(Debug, Default)]
+struct Keys(Mutex<Vec<String>>);
+
+#[durable]
+async fn shows_its_keys(#[state] shown: Arc<Keys>) -> stent::Result<()> {
+    let keys = (stent::uuid()?, stent::uuid()?);
+    let begun = {
+        let mut shown = shown.0.lock().unwrap();
+        shown.push(format!("{} {}", keys.0, keys.1));
+        shown.len()
+    };
+    if begun == 1 {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+/// The first worker is gone before it recorded anything.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_never_recorded_is_the_same_after_a_crash_and_of_no_other_call() {
+    let world = World::new();
+    let shown = Arc::new(Keys::default());
+    let worker = |name| {
+        let worker = world.worker(name).register(functions![shows_its_keys]);
+        worker.state(Arc::clone(&shown)).start()
+    };
+    let execution = world.stent.dispatch(shows_its_keys()).await.unwrap();
+    let lost = worker("lost").await.unwrap();
+    eventually("it has shown its keys", async || {
+        !shown.0.lock().unwrap().is_empty()
+    })
+    .await;
+    drop(lost);
+    let _other = worker("other").await.unwrap();
+    execution.result().await.unwrap();
+    world.stent.run(shows_its_keys()).await.unwrap();
+    let shown = shown.0.lock().unwrap();
+    assert_eq!(shown.len(), 3);
+    assert_eq!(shown[0], shown[1]);
+    assert_ne!(shown[0], shown[2], "of another task");
+    let (first, second) = shown[0].split_once(' ').unwrap();
+    assert_ne!(first, second, "of another call");
 }

@@ -1,5 +1,7 @@
 //! Each example ends by itself and shows what it says that it shows.
 
+use std::collections::BTreeSet;
+
 use crate::process::{Running, example};
 
 /// Runs an example on a database of its own.
@@ -143,16 +145,79 @@ fn an_approval_is_granted_refused_or_missed() {
     );
 }
 
+const FANNED_OUT: &str = "99 texts have 4950 words
+9 of 10 texts have 45 words, and 1 has none
+`to be to be` is 2 words, twice
+ho ho ho and hey hey
+";
+
 #[test]
 fn a_fan_out_gives_results_in_order_and_failures_as_values() {
     let output = run("fan_out");
-    assert_eq!(
-        output,
-        "99 texts have 4950 words\n\
-         9 of 10 texts have 45 words, and 1 has none\n\
-         `to be to be` is 2 words, twice\n\
-         ho ho ho and hey hey\n"
+    assert_eq!(output, FANNED_OUT);
+}
+
+/// Kills an example with SIGKILL as soon as it says a line, starts it again on the same database, and gives what both said and how many
+/// executions there are then.
+async fn killed_at(name: &str, text: &str) -> (String, String, usize) {
+    use stent::{prelude::*, store::ExecutionQuery};
+
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("test.db");
+    let start = || {
+        let mut command = example(name);
+        command.arg(&database);
+        Running::start(command)
+    };
+    let (mut first, mut said) = (start(), String::new());
+    while !said.contains(text) {
+        said.push_str(&first.line().unwrap());
+        said.push('\n');
+    }
+    first.kill();
+    let said_again = start().wait().success();
+    let url = format!("sqlite:{}", database.display());
+    let stent = Stent::open(url).await.unwrap();
+    let executions = stent.executions(ExecutionQuery::default()).await.unwrap();
+    (said, said_again, executions.executions.len())
+}
+
+#[tokio::test]
+async fn a_saga_that_is_killed_goes_on_and_books_nothing_twice() {
+    for moment in ["booked Flight", "booked Hotel", "undid Hotel"] {
+        let (before, after, executions) = killed_at("saga", moment).await;
+        assert!(after.contains("all 3 parts are booked"), "{after}");
+        assert!(
+            after.ends_with("no trip: there are no cars in Venice\n"),
+            "{after}"
+        );
+        assert_eq!(executions, 2);
+        // Of each trip and part one number, whoever said it; the trip that is killed may be either.
+        let both = format!("{before}{after}");
+        let bookings: BTreeSet<_> = lines(&both, "  booked ").into_iter().collect();
+        assert_eq!(bookings.len(), 3 + 2, "{moment}: {both}");
+        let undone: BTreeSet<_> = lines(&both, "  undid ").into_iter().collect();
+        assert_eq!(undone.len(), 2, "{moment}: {both}");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_that_is_killed_goes_on_and_pays_nothing_twice() {
+    let (before, after, executions) = killed_at("approval", "a train ticket").await;
+    assert!(
+        after.starts_with(&before),
+        "another payment:\n{before}\n{after}"
     );
+    assert!(after.contains("Ada refused it"), "{after}");
+    assert!(after.contains("nobody answered in time"), "{after}");
+    assert_eq!(executions, 3);
+}
+
+#[tokio::test]
+async fn a_fan_out_that_is_killed_goes_on() {
+    let (_, after, executions) = killed_at("fan_out", "99 texts").await;
+    assert_eq!(after, FANNED_OUT);
+    assert_eq!(executions, 3 + 2);
 }
 
 #[test]
