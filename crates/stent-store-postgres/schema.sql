@@ -306,6 +306,9 @@ CREATE INDEX workers_seen ON stent.worker_reports USING btree (seen_at DESC, nam
 -- Function stent.dispatch(function text, input text DEFAULT 'null'::text, queue text DEFAULT 'default'::text, priority bigint DEFAULT 0, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, timeout interval DEFAULT NULL::interval, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[]) returns uuid
 --   set search_path=pg_catalog, pg_temp
 
+-- Function stent.glance(served text[], queues text[], injected bigint, ahead bigint, OUT present bigint, OUT is_wanted boolean, OUT due_next_at bigint, OUT passes_next_at bigint) returns record
+--   set enable_seqscan=off, enable_hashjoin=off, enable_mergejoin=off, jit=off, plan_cache_mode=force_generic_plan
+
 -- Function stent.instant_us(instant timestamp with time zone) returns bigint
 --   set search_path=pg_catalog, pg_temp
 

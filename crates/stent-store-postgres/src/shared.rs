@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) wires: Wires,
     places: Mutex<HashMap<TaskId, Place>>,
     deadlocks_looked_for_at: Mutex<Option<Timestamp>>,
+    /// The last claim found nothing that is due: the next one only glances first.
+    found_nothing: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -89,11 +94,15 @@ impl Shared {
             signals: Queue::default(),
             places: Mutex::default(),
             deadlocks_looked_for_at: Mutex::default(),
+            found_nothing: AtomicBool::new(false),
         }
     }
 
     /// Tells those who listen, in this process and in others, what was committed.
     pub(crate) fn tell(&self, hints: Vec<Hint>) {
+        if !hints.is_empty() {
+            self.set_found_nothing(false);
+        }
         self.wires.tell(&hints);
         self.hub.tell(hints);
     }
@@ -132,6 +141,15 @@ impl Shared {
 
     pub(crate) fn deadlocks_looked_for_at(&self) -> Option<Timestamp> {
         *lock(&self.deadlocks_looked_for_at)
+    }
+
+    /// Whether the last claim found nothing that is due.
+    pub(crate) fn found_nothing(&self) -> bool {
+        self.found_nothing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_found_nothing(&self, found_nothing: bool) {
+        self.found_nothing.store(found_nothing, Ordering::Relaxed);
     }
 
     pub(crate) fn set_deadlocks_looked_for_at(&self, now: Timestamp) {

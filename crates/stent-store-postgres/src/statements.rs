@@ -49,6 +49,7 @@ statements! {
     FindPlaces => "find_places",
     FindSignals => "find_signals",
     FindTasks => "find_tasks",
+    Glance => "glance",
     InsertChildren => "insert_children",
     InsertEntries => "insert_entries",
     InsertKeys => "insert_keys",

@@ -77,6 +77,13 @@ impl Verb for Claim {
 
     async fn run(&self, session: &mut Session<'_>) -> Result<Claimed, Fault> {
         let request = &self.request;
+        if session.shared.found_nothing() && self.swept.is_none() {
+            let glance = session.glance(request).await?;
+            if !glance.is_wanted {
+                session.is_finished = true;
+                return Ok(Claimed::Done(glance.answer, Vec::new()));
+            }
+        }
         let look = session.look(request).await?;
         session.now = look.now;
         if look.is_passed && self.swept.is_none() {
@@ -109,6 +116,7 @@ impl Verb for Claim {
             .map(|one| one.offer)
             .filter(|offer| offer.lane.class.holds_slot || !starved.contains(&offer.lane.function))
             .collect();
+        session.shared.set_found_nothing(offers.is_empty());
         if offers.is_empty() {
             return Ok(Claimed::Done(answer, Vec::new()));
         }
@@ -120,11 +128,62 @@ impl Verb for Claim {
     }
 }
 
+/// What one statement told of all that a claim might find.
+struct Glance {
+    is_wanted: bool,
+    /// What the claim answers if not.
+    answer: ClaimAnswer,
+}
+
+/// What a look or a glance takes: functions, queues, the time if it is not the database's, and how far ahead it looks.
+fn asked(request: &ClaimRequest, session: &Session<'_>, call: Call) -> Call {
+    let functions: Vec<String> = request
+        .functions
+        .iter()
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    let queues = request.queues.as_ref().map(|queues| {
+        let names = queues.iter().map(|name| name.as_str().to_owned());
+        names.collect::<Vec<_>>()
+    });
+    let ahead = Timestamp::MIN
+        .saturating_add(request.look_ahead)
+        .as_micros();
+    call.with(functions)
+        .with(queues)
+        .with(session.shared.injected_now())
+        .with(ahead)
+}
+
 fn earliest_place() -> (i64, i64) {
     (i64::MIN, i64::MIN)
 }
 
 impl Session<'_> {
+    /// Asks by one statement whether there is anything to claim or to look after.
+    async fn glance(&self, request: &ClaimRequest) -> Result<Glance, Fault> {
+        let call = asked(request, self, Call::new(Sql::Glance));
+        let mut answers = self.pipeline(Frame::Alone, &[call]).await?.into_iter();
+        let rows = answers.next().unwrap_or_default();
+        let row = rows.first().ok_or_else(|| Fault::Row {
+            table: "glance",
+            row: "the only one".to_owned(),
+            what: "the function gave none".to_owned(),
+        })?;
+        let row = Reading::new(row, "glance");
+        let next_due = row.maybe_time(2)?.filter(|_| request.demand.limit > 0);
+        Ok(Glance {
+            is_wanted: row.get(1)?,
+            answer: ClaimAnswer {
+                now: row.time(0)?,
+                tasks: Vec::new(),
+                stolen: Vec::new(),
+                next_due,
+                next_sweep: row.maybe_time(3)?,
+            },
+        })
+    }
+
     /// Begins the transaction, and looks without a lock at what waits, and at the limits.
     async fn look(&mut self, request: &ClaimRequest) -> Result<Look, Fault> {
         let functions: Vec<String> = request
@@ -132,20 +191,8 @@ impl Session<'_> {
             .iter()
             .map(|name| name.as_str().to_owned())
             .collect();
-        let queues = request.queues.as_ref().map(|queues| {
-            let names = queues.iter().map(|name| name.as_str().to_owned());
-            names.collect::<Vec<_>>()
-        });
         let calls = [
-            Call::new(Sql::DueLanes)
-                .with(functions.clone())
-                .with(queues)
-                .with(self.shared.injected_now())
-                .with(
-                    Timestamp::MIN
-                        .saturating_add(request.look_ahead)
-                        .as_micros(),
-                ),
+            asked(request, self, Call::new(Sql::DueLanes)),
             Call::new(Sql::ReadLimits).with(functions.clone()),
             Call::new(Sql::CountSlots).with(functions),
         ];
