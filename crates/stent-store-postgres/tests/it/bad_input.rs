@@ -7,7 +7,7 @@ use stent_store_postgres::{OpenError, PostgresOptions};
 use stent_test_postgres::{Cluster, Options};
 
 use crate::support::{cluster, database, open, options, refusal, whole};
-use stent_conformance::requests::dispatch;
+use stent_conformance::requests::{claim, dispatch, executions};
 
 const PASSWORD: &str = "correct-horse";
 
@@ -159,4 +159,33 @@ async fn a_schema_that_goes_under_an_open_store_is_told() {
         .unwrap();
     let failed = dispatch(&store, "1").await.unwrap_err();
     assert!(matches!(failed, StoreError::Final { .. }), "{failed:?}");
+}
+
+/// Answers as a server does whose disk is full: without a word to anyone else.
+const FULL: &str = "\
+CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file: No space left on device'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON stent.task_rows EXECUTE FUNCTION public.full_disk()";
+
+#[tokio::test]
+async fn a_full_disk_is_told_as_such_and_what_was_there_goes_on_once_there_is_room() {
+    let database = database();
+    let store = open(database.url()).await;
+    let before = dispatch(&store, "1").await.unwrap();
+    database.sql(FULL).unwrap();
+    for refused in [
+        dispatch(&store, "2").await.map(drop),
+        claim(&store, 1).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(refused.is_retryable(), "{refused:?}");
+        assert!(refused.to_string().contains("no room left"), "{refused}");
+    }
+    assert_eq!(executions(&store).await, [before]);
+
+    database
+        .sql("DROP TRIGGER full_disk ON stent.task_rows")
+        .unwrap();
+    dispatch(&store, "2").await.unwrap();
+    assert_eq!(claim(&store, 10).await.unwrap().len(), 2);
 }

@@ -194,3 +194,23 @@ async fn a_schema_of_the_first_version_is_brought_up_to_date_with_what_it_holds(
         .unwrap();
     assert_eq!(seen, "2");
 }
+
+/// The server ends the connection in the middle of the third migration, when the first two are done.
+const KILLS_ITSELF: &str = "\
+CREATE FUNCTION public.killed() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$;
+CREATE EVENT TRIGGER killing ON ddl_command_end WHEN TAG IN ('CREATE VIEW') EXECUTE FUNCTION public.killed()";
+
+#[tokio::test]
+async fn migrations_that_are_killed_half_way_are_done_by_whoever_opens_next() {
+    let database = database();
+    database.sql(KILLS_ITSELF).unwrap();
+    refusal(options(database.url())).await;
+    let left = "SELECT count(*), to_regclass('stent.tasks') IS NULL FROM stent.migrations";
+    assert_eq!(database.sql(left).unwrap(), "2|t");
+
+    database.sql("DROP EVENT TRIGGER killing").unwrap();
+    let store = open(database.url()).await;
+    dispatch(&store, "1").await.unwrap();
+    assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
+}

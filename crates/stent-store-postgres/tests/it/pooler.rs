@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
+use stent_core::{Hint, Store};
 use stent_test_postgres::{Cluster, Options};
 
 use crate::support::{cluster, open, options};
@@ -132,4 +134,38 @@ async fn nothing_that_is_set_stays_on_the_servers_connection() {
     );
     running.abort();
     drop(open(&server.url("postgres")).await);
+}
+
+/// What is said through a pooler is heard by whoever listens at the server itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_behind_a_pooler_hears_others_at_the_server_itself() {
+    let server = cluster(&Options::new());
+    let pooler = Pooler::start(&server);
+    let behind = || {
+        options(&pooler.url())
+            .prepared(false)
+            .listen(true)
+            .listen_url(&server.url("postgres"))
+            .unwrap()
+            .open()
+    };
+    let (hearing, telling) = (behind().await.unwrap(), behind().await.unwrap());
+    let mut hints = hearing.hints();
+    let _told = telling.hints();
+    let patience = Duration::from_secs(30);
+    let heard = async {
+        // One may be lost while the other begins to listen.
+        loop {
+            dispatch(&telling, "1").await.unwrap();
+            let soon = Duration::from_millis(300);
+            while let Ok(Some(hint)) = tokio::time::timeout(soon, hints.next()).await {
+                if matches!(hint, Hint::Due { .. }) {
+                    return;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(patience, heard)
+        .await
+        .expect("heard in time");
 }
