@@ -29,7 +29,7 @@ pub fn now() -> Result<Timestamp> {
 
 /// A random value, the same again when it is replayed: an integer, a float from 0 up to 1, a `bool` or an array of bytes. Fit for secrets, but
 /// recorded in the store. It is recorded with what the body does next; a step begins only after that, while a body that shows the value to
-/// others at once may have another one after a crash: for a key take [`uuid`].
+/// others at once may have another one after a crash: for a key take [`uuid()`].
 ///
 /// ```
 /// # fn body() -> stent_client::Result<()> {
