@@ -24,3 +24,29 @@ async fn a_claim_that_finds_nothing_after_one_that_found_nothing_is_one_statemen
     dispatch(&store, "1").await.unwrap();
     assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
 }
+
+/// The server logs the plan of each statement within the function.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_glance_reads_no_table_as_a_whole_and_sorts_nothing() {
+    let options = Options::new()
+        .set("shared_preload_libraries", "'auto_explain'")
+        .set("auto_explain.log_min_duration", "0")
+        .set("auto_explain.log_nested_statements", "on");
+    let server = cluster(&options);
+    let store = open(&server.url("postgres")).await;
+    dispatch(&store, "1").await.unwrap();
+    assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
+    for _ in 0..2 {
+        assert!(claim(&store, 1).await.unwrap().is_empty());
+    }
+    let log = std::fs::read_to_string(server.folder().join("log")).unwrap();
+    let plans: Vec<_> = log
+        .split("duration: ")
+        .filter(|plan| plan.contains("PL/pgSQL function stent.glance"))
+        .collect();
+    assert!(plans.iter().any(|plan| plan.contains("tasks_due")), "{log}");
+    for plan in plans {
+        assert!(!plan.contains("Seq Scan on task_rows"), "{plan}");
+        assert!(!plan.contains("Sort"), "{plan}");
+    }
+}
