@@ -10,7 +10,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use stent_conformance::{Harness, ManualClock};
+//! use stent_conformance::{Harness, ManualClock, Surroundings};
 //! use stent_core::Store;
 //! # use stent_store_memory::MemoryStore as MyStore;
 //!
@@ -26,6 +26,14 @@
 //!     async fn reopen(&self, _: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
 //!         None // it keeps nothing
 //!     }
+//!
+//!     async fn open_at_once(&self, _: usize, _: Arc<ManualClock>) -> Option<Vec<Arc<dyn Store>>> {
+//!         None // and shares it with nobody
+//!     }
+//!
+//!     fn surroundings(&self) -> Vec<Box<dyn Surroundings>> {
+//!         Vec::new() // so nothing around it can be wrong
+//!     }
 //! }
 //!
 //! stent_conformance::suite!(MyHarness);
@@ -35,6 +43,7 @@
 //! That is all. `cargo test` then lists `dispatch::a_key_makes_one_execution_however_often_it_is_used` and the rest, each of which can be run alone.
 //!
 //! A store that keeps its data opens it anew in [`Harness::reopen`]. One that keeps nothing says so there by `None`, and proves nothing about restarts.
+//! [`Harness::open_at_once`] opens it as processes do that start together, and [`Surroundings`] are what may be wrong with the place that it lies in.
 //!
 //! # When random operations find a difference
 //! The message shows the shortest sequence that still fails, what both stores answered, and the lines of visible state that differ. proptest
@@ -60,7 +69,7 @@ mod writes;
 pub use crate::{
     alternating::Alternating,
     clock::ManualClock,
-    harness::Harness,
+    harness::{Harness, Surroundings},
     list::{CASES, Case, run},
 };
 

@@ -1,6 +1,6 @@
 //! The one list of cases: from it come the tests of every store and the suite's own table.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{Harness, cases, world::World};
 
@@ -26,6 +26,13 @@ impl std::fmt::Debug for Case {
 macro_rules! __for_each_case {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { [$($arguments)*]
+            calls {
+                a_dispatch_that_is_dropped_and_repeated_is_made_once
+                a_commit_that_is_dropped_and_repeated_is_applied_once
+                a_signal_that_is_dropped_and_repeated_is_received_once
+                a_claim_that_is_dropped_takes_whole_leases_or_none
+                what_others_drop_holds_up_nobody
+            }
             cancel {
                 what_nobody_runs_is_cancelled_at_once
                 a_running_task_is_asked_to_stop_and_then_ends_as_cancelled
@@ -261,6 +268,10 @@ macro_rules! __for_each_case {
                 of_calls_that_only_wait_for_each_others_slots_one_fails
                 calls_that_wait_for_a_slot_that_may_yet_be_freed_are_left_alone
             }
+            opening {
+                many_that_open_an_empty_place_at_once_share_one_whole_store
+                what_is_wrong_around_a_store_is_refused_or_comes_to_nothing
+            }
             race {
                 racing_claims_never_return_one_task_twice
                 racing_claims_never_exceed_a_limit
@@ -391,6 +402,9 @@ macro_rules! suite {
     };
 }
 
+/// How long a case may take: far longer than any takes, for every call must return (L12).
+const CASE_MAX: Duration = Duration::from_secs(300);
+
 /// Runs one case on a fresh store; it panics if the case fails.
 ///
 /// # Panics
@@ -402,7 +416,7 @@ pub fn run(module: &str, name: &str, make: impl Fn() -> Box<dyn Harness> + Send 
         .unwrap_or_else(|| panic!("there is no case `{module}::{name}`"));
     // Racers need threads of their own; all else is simpler to follow on one.
     let runtime = match module {
-        "race" => tokio::runtime::Builder::new_multi_thread()
+        "calls" | "opening" | "race" => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(4)
             .enable_all()
             .build(),
@@ -412,6 +426,10 @@ pub fn run(module: &str, name: &str, make: impl Fn() -> Box<dyn Harness> + Send 
     };
     let runtime = runtime.expect("a runtime can be made");
     runtime.block_on(async {
-        (case.run)(World::open(Arc::new(make)).await).await;
+        let run = async {
+            (case.run)(World::open(Arc::new(make)).await).await;
+        };
+        let ended = tokio::time::timeout(CASE_MAX, run).await;
+        assert!(ended.is_ok(), "a call was not answered in {CASE_MAX:?}");
     });
 }

@@ -20,7 +20,7 @@ use stent_core::{
 };
 
 use crate::{
-    Harness, ManualClock,
+    Harness, ManualClock, Surroundings,
     visible::Visible,
     writes::{done, execution, function, new_mark, new_signal_id, payload, signal_name},
 };
@@ -164,6 +164,16 @@ impl World {
             harness,
             make,
         })
+    }
+
+    /// A further harness of the same kind, of which nothing was opened yet.
+    pub(crate) fn another_place(&self) -> Box<dyn Harness> {
+        (self.make)()
+    }
+
+    /// What may be wrong around a store of this kind.
+    pub(crate) fn surroundings(&self) -> Vec<Box<dyn Surroundings>> {
+        self.harness.surroundings()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

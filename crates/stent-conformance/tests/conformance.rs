@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stent_conformance::{Harness, ManualClock};
+use stent_conformance::{Harness, ManualClock, Surroundings};
 use stent_core::Store;
 use stent_store_memory::MemoryStore;
 
@@ -17,6 +17,14 @@ impl Harness for Memory {
     /// It keeps nothing: a process that ends takes its maps along.
     async fn reopen(&self, _: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
         None
+    }
+
+    async fn open_at_once(&self, _: usize, _: Arc<ManualClock>) -> Option<Vec<Arc<dyn Store>>> {
+        None
+    }
+
+    fn surroundings(&self) -> Vec<Box<dyn Surroundings>> {
+        Vec::new()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store answers as the memory store does, in every mode that users run.
 
 use std::{
+    error::Error,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -8,9 +9,9 @@ use std::{
     },
 };
 
-use stent_conformance::{Alternating, Harness, ManualClock};
+use stent_conformance::{Alternating, Harness, ManualClock, Surroundings};
 use stent_core::Store;
-use stent_store_postgres::{PostgresOptions, PostgresStore};
+use stent_store_postgres::{OpenError, PostgresOptions, PostgresStore};
 use stent_test_postgres::Database;
 
 /// How a schema is used.
@@ -42,6 +43,26 @@ fn database() -> Arc<Database> {
     database
 }
 
+/// Opens a schema, by four connections.
+async fn open(
+    database: &Database,
+    schema: &str,
+    mode: Mode,
+    clock: Arc<ManualClock>,
+) -> Result<PostgresStore, OpenError> {
+    let options = PostgresOptions::from_url(database.url())
+        .and_then(|options| options.schema(schema))
+        .expect("a URL that the test made");
+    options
+        .pool_size(NonZeroUsize::new(4).expect("not zero"))
+        .prepared(!matches!(mode, Mode::Unprepared))
+        .listen(false)
+        .unsafe_durability(true)
+        .clock(clock)
+        .open()
+        .await
+}
+
 impl Schema {
     fn new(mode: Mode) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -53,18 +74,8 @@ impl Schema {
     }
 
     async fn store(&self, clock: Arc<ManualClock>) -> PostgresStore {
-        let options = PostgresOptions::from_url(self.database.url())
-            .and_then(|options| options.schema(&self.name))
-            .expect("a URL that the test made");
-        options
-            .pool_size(NonZeroUsize::new(4).expect("not zero"))
-            .prepared(!matches!(self.mode, Mode::Unprepared))
-            .listen(false)
-            .unsafe_durability(true)
-            .clock(clock)
-            .open()
-            .await
-            .expect("an empty schema, or its own")
+        let opened = open(&self.database, &self.name, self.mode, clock).await;
+        opened.expect("an empty schema, or its own")
     }
 }
 
@@ -92,6 +103,135 @@ impl Harness for Schema {
 
     async fn reopen(&self, clock: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
         Some(Arc::new(self.store(clock).await))
+    }
+
+    async fn open_at_once(
+        &self,
+        count: usize,
+        clock: Arc<ManualClock>,
+    ) -> Option<Vec<Arc<dyn Store>>> {
+        let opening = (0..count).map(|_| self.store(Arc::clone(&clock)));
+        let opened = futures_util::future::join_all(opening).await;
+        let opened = opened.into_iter().map(|store| Arc::new(store) as _);
+        Some(opened.collect())
+    }
+
+    fn surroundings(&self) -> Vec<Box<dyn Surroundings>> {
+        let database = || stent_test_postgres::database().expect("a database for tests");
+        vec![
+            Box::new(Newer(database(), self.mode)),
+            Box::new(Weakened(database(), self.mode)),
+        ]
+    }
+}
+
+/// A schema that a newer version has migrated.
+struct Newer(Database, Mode);
+
+#[async_trait::async_trait]
+impl Surroundings for Newer {
+    fn name(&self) -> &str {
+        "a newer version"
+    }
+
+    async fn open(
+        &self,
+        clock: Arc<ManualClock>,
+    ) -> Result<Arc<dyn Store>, Box<dyn Error + Send + Sync>> {
+        Ok(Arc::new(open(&self.0, "stent", self.1, clock).await?))
+    }
+
+    async fn spoil(&self) {
+        let newer = "INSERT INTO stent.migrations (number, digest) SELECT 99, digest FROM stent.migrations LIMIT 1";
+        self.0.sql(newer).expect("a migration");
+    }
+
+    async fn mend(&self) {
+        let as_before = "DELETE FROM stent.migrations WHERE number = 99";
+        self.0.sql(as_before).expect("no migration");
+    }
+
+    fn refused_naming(&self) -> Option<&str> {
+        Some("99")
+    }
+
+    async fn in_force(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A database whose settings would weaken what the store promises.
+struct Weakened(Database, Mode);
+
+/// Each of them would break something: durability, isolation, the meaning of names and texts, time, or all work that takes longer.
+const WEAK: &[&str] = &[
+    "synchronous_commit = off",
+    "default_transaction_isolation = 'serializable'",
+    "search_path = 'nowhere'",
+    "standard_conforming_strings = off",
+    "statement_timeout = '100ms'",
+    "lock_timeout = '100ms'",
+    "idle_in_transaction_session_timeout = '100ms'",
+    "TimeZone = 'Pacific/Apia'",
+    "IntervalStyle = 'iso_8601'",
+    "bytea_output = 'escape'",
+    "client_min_messages = 'debug5'",
+    "extra_float_digits = -10",
+    // The last, for nothing more could be set after it.
+    "default_transaction_read_only = on",
+];
+
+/// Writes down under which settings a task is written, and takes longer than the database allows.
+const WITNESS: &str = "\
+CREATE TABLE public.seen (name text, setting text);
+GRANT ALL ON public.seen TO PUBLIC;
+CREATE FUNCTION public.witness() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.seen SELECT name, current_setting(name) FROM unnest(
+        '{synchronous_commit,transaction_isolation,search_path,standard_conforming_strings}'::text[]) AS name;
+    PERFORM pg_sleep(0.2);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER witness BEFORE INSERT ON stent.task_rows FOR EACH ROW EXECUTE FUNCTION public.witness()";
+
+#[async_trait::async_trait]
+impl Surroundings for Weakened {
+    fn name(&self) -> &str {
+        "settings of the database"
+    }
+
+    async fn open(
+        &self,
+        clock: Arc<ManualClock>,
+    ) -> Result<Arc<dyn Store>, Box<dyn Error + Send + Sync>> {
+        Ok(Arc::new(open(&self.0, "stent", self.1, clock).await?))
+    }
+
+    async fn spoil(&self) {
+        self.0.sql(WITNESS).expect("a trigger");
+        for setting in WEAK {
+            let set = format!("ALTER DATABASE {} SET {setting}", self.0.name());
+            self.0.sql(&set).expect("a setting");
+        }
+    }
+
+    async fn mend(&self) {
+        let reset = format!("ALTER DATABASE {} RESET ALL", self.0.name());
+        let reset = format!("SET TRANSACTION READ WRITE; {reset}");
+        self.0.sql(&reset).expect("no settings");
+    }
+
+    fn refused_naming(&self) -> Option<&str> {
+        None
+    }
+
+    async fn in_force(&self) -> Option<String> {
+        let seen = self
+            .0
+            .sql("SELECT DISTINCT name || ' = ' || setting FROM public.seen ORDER BY 1");
+        let seen = seen.expect("what was written down");
+        let wanted = "search_path = pg_catalog\nstandard_conforming_strings = on\nsynchronous_commit = on\ntransaction_isolation = read committed";
+        (seen != wanted).then_some(seen)
     }
 }
 

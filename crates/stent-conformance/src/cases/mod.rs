@@ -1,5 +1,6 @@
 //! The cases, by what they are about. Each is a function whose name is the sentence that it proves.
 
+pub(crate) mod calls;
 pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod cleanup;
@@ -13,6 +14,7 @@ pub(crate) mod input;
 pub(crate) mod inspect;
 pub(crate) mod lease;
 pub(crate) mod limit;
+pub(crate) mod opening;
 pub(crate) mod race;
 pub(crate) mod retry;
 pub(crate) mod signal;

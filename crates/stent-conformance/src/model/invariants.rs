@@ -16,24 +16,34 @@ pub(super) fn check(
     after: &Visible,
     operation: &Operation,
 ) -> Result<(), String> {
-    let tasks: BTreeMap<TaskId, &SeenTask> = after
-        .tasks
-        .iter()
-        .map(|seen| (seen.task.id, seen))
-        .collect();
-    for seen in &after.tasks {
-        state_is_whole(&seen.task)?;
-        history_is_whole(seen)?;
-        children_and_parents_agree(seen, &tasks)?;
-    }
-    signals_are_received_once(&after.tasks)?;
-    slots_are_what_is_held(after)?;
+    let tasks = by_id(after);
+    is_whole(after)?;
     limits_are_kept(before, after, operation)?;
     for old in &before.tasks {
         let new = tasks.get(&old.task.id).map(|seen| &seen.task);
         task_went_on_lawfully(&old.task, new, operation)?;
     }
     Ok(())
+}
+
+/// Checks what can be seen at one moment.
+///
+/// # Errors
+/// With the invariant that is broken, and by what.
+pub(super) fn is_whole(visible: &Visible) -> Result<(), String> {
+    let tasks = by_id(visible);
+    for seen in &visible.tasks {
+        state_is_whole(&seen.task)?;
+        history_is_whole(seen)?;
+        children_and_parents_agree(seen, &tasks)?;
+    }
+    signals_are_received_once(&visible.tasks)?;
+    slots_are_what_is_held(visible)
+}
+
+fn by_id(visible: &Visible) -> BTreeMap<TaskId, &SeenTask> {
+    let tasks = visible.tasks.iter();
+    tasks.map(|seen| (seen.task.id, seen)).collect()
 }
 
 fn require(holds: bool, what: &str, of: &dyn std::fmt::Debug) -> Result<(), String> {

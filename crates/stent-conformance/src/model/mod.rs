@@ -19,7 +19,7 @@ use proptest::{
 };
 
 use self::{driver::Driver, operations::Operation};
-use crate::Harness;
+use crate::{Harness, visible::Visible};
 
 /// Sequences that are tried where `PROPTEST_CASES` does not say otherwise.
 const SEQUENCES: u32 = 64;
@@ -59,6 +59,16 @@ pub fn check(source: &'static str, make: impl Fn() -> Box<dyn Harness>) {
             panic!("{reason}\nThe shortest sequence that was found:\n{sequence:#?}")
         }
         Err(TestError::Abort(reason)) => panic!("no sequence could be tried: {reason}"),
+    }
+}
+
+/// Checks what can be seen of a store at one moment.
+///
+/// # Panics
+/// With the invariant that is broken, and by what.
+pub(crate) fn check_visible(visible: &Visible) {
+    if let Err(broken) = invariants::is_whole(visible) {
+        panic!("{broken}");
     }
 }
 

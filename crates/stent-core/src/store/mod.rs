@@ -15,8 +15,10 @@
 //!   numbered, so nothing happens twice. A request that arrives late, after a later one, changes nothing either.
 //!   (proven by `commit::a_commit_sent_twice_does_no_second_thing`, `commit::a_commit_that_comes_late_changes_nothing`)
 //! * **Cancel safe.** Dropping the future of a call leaves it done as a whole, or not at all.
+//!   (proven by `calls::a_dispatch_that_is_dropped_and_repeated_is_made_once`, `calls::a_commit_that_is_dropped_and_repeated_is_applied_once`,
+//!   `calls::a_signal_that_is_dropped_and_repeated_is_received_once`, `calls::a_claim_that_is_dropped_takes_whole_leases_or_none`)
 //! * **Bounded.** Every call returns within a bound that the store documents. A request that [`Checked`] refuses is refused, and changes nothing.
-//!   (proven by `inspect::what_names_too_many_is_refused`, `dispatch::a_batch_that_is_too_long_is_refused_whole`)
+//!   (proven by `calls::what_others_drop_holds_up_nobody`, `inspect::what_names_too_many_is_refused`, `dispatch::a_batch_that_is_too_long_is_refused_whole`)
 //! * **Isolated.** Two stores in one database server, in two files or under two schemas, see nothing of each other.
 //!   (proven by `inspect::one_store_sees_nothing_of_another`)
 

@@ -96,47 +96,6 @@ async fn without_leave_to_migrate_nothing_is_made() {
     assert!(options(database.url()).migrate(false).open().await.is_ok());
 }
 
-/// Writes down under which settings a task is written, and takes longer than the database allows.
-const WITNESS: &str = "\
-CREATE TABLE public.seen (name text, setting text);
-CREATE FUNCTION public.witness() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO public.seen SELECT name, current_setting(name) FROM unnest(
-        '{synchronous_commit,transaction_isolation,search_path,standard_conforming_strings}'::text[]) AS name;
-    PERFORM pg_sleep(0.2);
-    RETURN NEW;
-END $$;
-CREATE TRIGGER witness BEFORE INSERT ON stent.task_rows FOR EACH ROW EXECUTE FUNCTION public.witness()";
-
-/// Whatever a database or a role has set that would weaken a promise does not hold for the store's transactions.
-#[tokio::test]
-async fn settings_that_weaken_promises_are_overridden() {
-    let database = database();
-    drop(open(database.url()).await);
-    database.sql(WITNESS).unwrap();
-    for setting in [
-        "synchronous_commit = off",
-        "default_transaction_isolation = 'serializable'",
-        "search_path = 'nowhere'",
-        "statement_timeout = '100ms'",
-        "lock_timeout = '100ms'",
-        "idle_in_transaction_session_timeout = '100ms'",
-        "standard_conforming_strings = off",
-        "default_transaction_read_only = on",
-    ] {
-        let set = format!("ALTER DATABASE {} SET {setting}", database.name());
-        database.sql(&set).unwrap();
-    }
-    let store = open(database.url()).await;
-    dispatch(&store, r#"{"text": "a \\ 'b'"}"#).await.unwrap();
-    let seen = database
-        .sql("SELECT setting FROM public.seen ORDER BY name")
-        .unwrap();
-    assert_eq!(seen, "pg_catalog\non\non\nread committed");
-    assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
-    assert_eq!(executions(&store).await.len(), 1);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_outlives_its_server() {
     let server = cluster(&Options::new());

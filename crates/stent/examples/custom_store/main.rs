@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 mod conformance {
     use std::sync::Arc;
 
-    use stent_conformance::{Harness, ManualClock};
+    use stent_conformance::{Harness, ManualClock, Surroundings};
     use stent_core::Store;
 
     use crate::store::ScanStore;
@@ -89,6 +89,14 @@ mod conformance {
         /// It keeps nothing: a process that ends takes its maps along.
         async fn reopen(&self, _: Arc<ManualClock>) -> Option<Arc<dyn Store>> {
             None
+        }
+
+        async fn open_at_once(&self, _: usize, _: Arc<ManualClock>) -> Option<Vec<Arc<dyn Store>>> {
+            None
+        }
+
+        fn surroundings(&self) -> Vec<Box<dyn Surroundings>> {
+            Vec::new()
         }
     }
 
