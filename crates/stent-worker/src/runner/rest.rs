@@ -142,7 +142,10 @@ impl Runner {
         if self.queued {
             return Some(next.min(in_time(self.queued_until())));
         }
-        if let Some(wake) = self.next_wake.into_iter().chain(waits.until).min() {
+        // One whose time has come already waits for the body, which asks for it when it has done something else; no time brings it on.
+        if let Some(wake) = self.next_wake
+            && !self.wants_permit
+        {
             next = next.min(by_store(wake));
         }
         if waits.any && !waits.steps {

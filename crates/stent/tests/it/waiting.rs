@@ -3,14 +3,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use stent::{prelude::*, store::StateKind};
+use stent::{prelude::*, store::StateKind, worker::HolderClock};
+use tokio::sync::Notify;
 
-use crate::support::{World, eventually};
+use crate::support::{VirtualClock, World, eventually};
 
 #[durable]
 async fn sleeps_thirty_days() -> stent::Result<u64> {
@@ -240,4 +241,49 @@ async fn a_wait_that_a_failed_attempt_gave_up_is_begun_anew_by_the_next() {
     execution.signal("go", &7).await.unwrap();
     let result = tokio::time::timeout(Duration::from_secs(60), execution.result()).await;
     assert_eq!(result.expect("the signal is received").unwrap(), 7);
+}
+
+/// The virtual clock, and a bell for when it is asked without end: under a worker that spins, virtual time never passes.
+#[derive(Debug)]
+struct Counted {
+    clock: Arc<VirtualClock>,
+    asked: AtomicU64,
+    spins: Notify,
+}
+
+impl HolderClock for Counted {
+    fn now(&self) -> Duration {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == 10_000 {
+            self.spins.notify_one();
+        }
+        HolderClock::now(&*self.clock)
+    }
+}
+
+#[durable]
+async fn looks_around_before_it_sleeps() -> stent::Result<()> {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stent::sleep("1s").await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_that_is_over_before_its_body_asks_for_it_again_keeps_no_worker_busy() {
+    let world = World::new();
+    let clock = Arc::new(Counted {
+        clock: Arc::clone(&world.clock),
+        asked: AtomicU64::new(0),
+        spins: Notify::new(),
+    });
+    let worker = world.worker("w").clock(Arc::clone(&clock) as _);
+    let _worker = worker
+        .suspend_after(Duration::ZERO)
+        .register(functions![looks_around_before_it_sleeps])
+        .start()
+        .await
+        .unwrap();
+    tokio::select! {
+        biased;
+        () = clock.spins.notified() => panic!("the worker spins"),
+        done = world.stent.run(looks_around_before_it_sleeps()) => done.unwrap(),
+    }
 }
