@@ -101,15 +101,22 @@ impl Replay {
         if let Some(ordinal) = ordinal {
             self.put(ordinal, head.position);
         }
+        // What the body gave up it gives up again, however late it is begun anew: nothing ends it any more, no time and no signal.
+        let given_up = head.was_given_up();
+        let waits_for = progress(&head.operation, head.wake_at);
         self.add(
             head.position,
             Slot {
-                progress: progress(&head.operation, head.wake_at),
+                progress: if given_up {
+                    Progress::Nothing
+                } else {
+                    waits_for
+                },
                 operation: head.operation,
                 key: head.key,
                 after: head.after,
                 begun: false,
-                abandoned: false,
+                abandoned: given_up,
                 recorded: true,
                 delivered: head.resolved.is_some() && ordinal.is_none(),
                 outcome: entry.outcome,

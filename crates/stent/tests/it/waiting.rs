@@ -287,3 +287,40 @@ async fn a_sleep_that_is_over_before_its_body_asks_for_it_again_keeps_no_worker_
         done = world.stent.run(looks_around_before_it_sleeps()) => done.unwrap(),
     }
 }
+
+/// Gives a sleep up for something that is not durable, which takes as long each time it is begun.
+#[durable]
+async fn is_faster_than_its_sleep() -> stent::Result<String> {
+    let first = tokio::select! {
+        biased;
+        () = tokio::time::sleep(Duration::from_millis(50)) => "work",
+        slept = stent::sleep("800ms") => slept.map(|()| "sleep")?,
+    };
+    stent::signal::<()>("go").await?;
+    Ok(first.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_that_was_given_up_is_never_over_also_for_a_body_that_is_begun_later() {
+    let world = World::new();
+    let _worker = world
+        .worker("w")
+        .suspend_after(Duration::from_secs(1))
+        .register(functions![is_faster_than_its_sleep])
+        .start()
+        .await
+        .unwrap();
+    let execution = world
+        .stent
+        .dispatch(is_faster_than_its_sleep())
+        .await
+        .unwrap();
+    eventually("it waits", async || {
+        state_of(&world, execution.id()).await == StateKind::Suspended
+    })
+    .await;
+    world.pass(Duration::from_secs(5)).await;
+    execution.signal("go", &()).await.unwrap();
+    let done = tokio::time::timeout(Duration::from_secs(60), execution.result()).await;
+    assert_eq!(done.expect("it ends").unwrap(), "work");
+}
