@@ -40,6 +40,7 @@ impl Runner {
                 self.context.replay().child_is_local(position, false);
             }
             Event::CancelRequested => {
+                self.cancel_requested = true;
                 if self.in_flight.as_ref().is_none_or(|commit| !commit.leaving) {
                     self.verdict = None;
                     self.decide(Then::End(Outcome::Cancelled));
@@ -56,10 +57,11 @@ impl Runner {
                 }
             }
             Event::Stop if self.body.is_some() || self.stale => self.decide(Then::Release),
+            Event::Stop => self.stop_requested = true,
             Event::Look if self.queued && self.shared.is_draining() => self.decide(Then::Release),
             // A body that asks whether it should stop has the grace period to do so.
             Event::Look if self.shared.is_draining() => self.context.stop(),
-            Event::Stop | Event::Look => {}
+            Event::Look => {}
         }
         Flow::Go
     }
@@ -134,8 +136,18 @@ impl Runner {
                 tracing::debug!(task = %self.task.id, %refused, "a body ran ahead of its history; it is replayed");
                 self.stale = true;
                 self.verdict = None;
+                self.heed_what_came_meanwhile();
                 Flow::Go
             }
+        }
+    }
+
+    /// What it was told while a commit that would have ended its lease was on its way counts now that the store has not taken it.
+    fn heed_what_came_meanwhile(&mut self) {
+        if self.cancel_requested {
+            self.decide(Then::End(Outcome::Cancelled));
+        } else if self.stop_requested {
+            self.decide(Then::Release);
         }
     }
 

@@ -96,6 +96,10 @@ pub(crate) struct Runner {
     outcome: Option<Outcome>,
     /// The body saw something that was not recorded so: it is begun anew.
     stale: bool,
+    /// It was told that its task is to be cancelled.
+    cancel_requested: bool,
+    /// It was told to stop when there was nothing to stop but a commit on its way.
+    stop_requested: bool,
     /// Between tries to read its history anew.
     rereads: Backoff<Arc<Shared>>,
     claimed_at: Duration,
@@ -162,6 +166,8 @@ impl Runner {
             verdict: None,
             outcome: None,
             stale: false,
+            cancel_requested: false,
+            stop_requested: false,
             rereads: Backoff::new(Arc::clone(&shared)),
             claimed_at: shared.clock.now(),
             last_moved: shared.clock.now(),

@@ -13,10 +13,8 @@ impl Runner {
     /// Begins the body anew on what is recorded, unless something has been decided about the task meanwhile. What the body that was ahead of the
     /// record had to write is forgotten.
     pub(super) async fn reload(&mut self) -> Flow {
-        if self.body.is_some() {
-            self.drop_body();
-            self.context = new_context(&self.shared, &self.handle, &self.task, Vec::new());
-        }
+        self.drop_body();
+        self.context = new_context(&self.shared, &self.handle, &self.task, Vec::new());
         self.send_outbox().await;
         let store = Arc::clone(&self.shared.store);
         loop {

@@ -10,7 +10,7 @@ use std::{
 
 use stent::{
     prelude::*,
-    store::{StateKind, defaults},
+    store::{Outcome, StateKind, defaults},
     worker::HolderClock,
 };
 
@@ -344,4 +344,37 @@ async fn a_worker_starts_as_soon_as_its_store_is_back_and_not_without_it() {
     world.pass(10 * SECOND).await;
     store.set_down(false);
     starting.await.unwrap().unwrap().drain().await.unwrap();
+}
+
+/// Counts how often it is begun.
+#[durable]
+async fn counts_its_beginnings(#[state] begun: Arc<AtomicU32>) -> stent::Result<()> {
+    begun.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// What a worker was told while the end of a task was on its way to the store counts when the store does not take it.
+#[tokio::test(start_paused = true)]
+async fn a_body_whose_end_is_refused_after_its_cancel_is_not_begun_again() {
+    let world = World::new();
+    // Answered between two renewals, which would tell of the cancel again.
+    let store = CutStore::slow(Arc::clone(&world.store), 10 * SECOND + SECOND / 4);
+    store.contradict(Histories::Shown);
+    let begun = Arc::new(AtomicU32::new(0));
+    let _worker = Stent::new(Arc::clone(&store) as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .lease_duration(3 * SECOND)
+        .register(functions![counts_its_beginnings])
+        .state(Arc::clone(&begun))
+        .start()
+        .await
+        .unwrap();
+    let execution = world.stent.dispatch(counts_its_beginnings()).await.unwrap();
+    eventually("it has begun", async || begun.load(Ordering::SeqCst) == 1).await;
+    execution.cancel().await.unwrap();
+    let ended = execution.untyped().outcome().await.unwrap().1;
+    assert_eq!(ended, Outcome::Cancelled);
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
 }
