@@ -3,7 +3,7 @@
 use crate::{
     docs, examples, lint,
     run::{Done, Parts},
-    test,
+    sim, test,
 };
 
 pub(crate) fn run() -> Done {
@@ -12,5 +12,6 @@ pub(crate) fn run() -> Done {
     parts.run("lint", || lint::run(&lint::Options::default()));
     parts.run("docs", || docs::run(&docs::Options::CHECK));
     parts.run("examples", examples::run);
+    parts.run("simulation", sim::short);
     parts.done()
 }

@@ -59,6 +59,7 @@ const LAYERS: &[Layer] = &[
 const PROGRAMS: &[Layer] = &[
     layer("stent-test-postgres", &[]),
     layer("stent-chaos", &["stent", "stent-test-postgres"]),
+    layer("stent-sim", &["stent"]),
     layer("stent-benches", &["stent", "stent-test-postgres"]),
     layer("xtask", &["stent-test-postgres"]),
 ];

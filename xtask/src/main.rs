@@ -17,6 +17,7 @@ mod migrations;
 mod pg;
 mod proofs;
 mod run;
+mod sim;
 mod sizes;
 mod test;
 mod trees;
@@ -51,12 +52,14 @@ enum Chore {
     Examples,
     /// Measure, beside the limit of the database in the same run
     Bench(bench::Options),
+    /// Simulate fleets under faults, from seeds, and judge what happened
+    Sim(sim::Options),
     /// Try with real processes what must hold while they are killed
     Trial(trial::Options),
     /// Work with a throwaway PostgreSQL server
     #[command(subcommand)]
     Pg(pg::Verb),
-    /// Do all that CI does: test, lint, docs --check, examples
+    /// Do all that CI does: test, lint, docs --check, examples, sim --minutes 2
     Ci,
 }
 
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Chore::Docs(options) => docs::run(&options),
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Sim(options) => sim::run(&options),
         Chore::Trial(options) => trial::run(&options),
         Chore::Pg(verb) => pg::run(&verb),
         Chore::Ci => ci::run(),

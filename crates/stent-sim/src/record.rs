@@ -1,0 +1,149 @@
+//! What was seen of a world from outside of the engine: what bodies did, what the store was asked and answered, what clients were told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use stent::store::{ExecutionId, ExecutionRecord, Fence, Outcome, TaskId, Timestamp};
+
+use crate::work::Function;
+
+/// One run of a body: from its first poll until it returned, was dropped, or its process ended.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) task: TaskId,
+    pub(crate) execution: ExecutionId,
+    pub(crate) function: Function,
+    pub(crate) machine: usize,
+    pub(crate) attempt: u32,
+    pub(crate) ended: Option<u64>,
+    /// Pauses of its machine before its last poll.
+    pub(crate) pauses: u32,
+    /// Outcomes in the order in which it was given them.
+    pub(crate) saw: Vec<Seen>,
+}
+
+/// An outcome that a body was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) node: u32,
+    pub(crate) value: String,
+}
+
+/// A lease, as the store answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) fence: Fence,
+    pub(crate) machine: usize,
+    pub(crate) until: Timestamp,
+}
+
+/// What a client did for one item.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dealt {
+    pub(crate) began: bool,
+    pub(crate) acknowledged: Option<ExecutionId>,
+    pub(crate) cancelled: Option<u64>,
+    pub(crate) asked_to_cancel: bool,
+    /// Signals that were acknowledged.
+    pub(crate) sent: Vec<bool>,
+    /// How often it began to live again: replayed, or made anew after its cleanup.
+    pub(crate) lives: u32,
+    /// How it was told the execution ended, each time.
+    pub(crate) told: Vec<Outcome>,
+}
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) bodies: Vec<Body>,
+    pub(crate) leases: BTreeMap<TaskId, Vec<Lease>>,
+    pub(crate) dealt: Vec<Dealt>,
+    /// What an attempt of a task saw before it began an effect: every later run of it must see the same.
+    pub(crate) firm: BTreeMap<(TaskId, u32), Vec<Seen>>,
+    /// The random values that steps used.
+    pub(crate) used: BTreeMap<(TaskId, u32), u64>,
+    /// When a sleep was first asked for.
+    pub(crate) slept: BTreeMap<(TaskId, u32), u64>,
+    /// Executions that a cleanup deleted, as they were.
+    pub(crate) gone: BTreeMap<ExecutionId, ExecutionRecord>,
+    /// Slots held after the last transaction, by function.
+    pub(crate) slots: BTreeMap<String, u32>,
+    /// What must not have happened.
+    pub(crate) broken: Vec<String>,
+    trace: Trace,
+}
+
+#[derive(Debug, Default)]
+struct Trace {
+    hasher: DefaultHasher,
+    events: u64,
+    shown: bool,
+}
+
+impl Record {
+    /// Of a world with items up to a number.
+    pub(crate) fn of(items: usize) -> Self {
+        Self {
+            dealt: vec![Dealt::default(); items],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn show(&mut self) {
+        self.trace.shown = true;
+    }
+
+    /// Notes an event: two runs of a seed note the same.
+    #[expect(clippy::print_stdout, reason = "a person asked to see what happens")]
+    pub(crate) fn note(&mut self, now: u64, event: impl Debug) {
+        let line = format!("{:>11.3} {event:?}", now as f64 / 1_000.0);
+        line.hash(&mut self.trace.hasher);
+        self.trace.events += 1;
+        if self.trace.shown {
+            println!("{line}");
+        }
+    }
+
+    /// How many events were noted, and a number that stands for them all.
+    pub(crate) fn trace(&self) -> (u64, u64) {
+        (self.trace.events, self.trace.hasher.finish())
+    }
+
+    /// All bodies of a machine ended with its process.
+    pub(crate) fn killed(&mut self, machine: usize, now: u64) {
+        let bodies = self.bodies.iter_mut();
+        for body in bodies.filter(|body| body.machine == machine && body.ended.is_none()) {
+            body.ended = Some(now);
+        }
+    }
+
+    /// An execution is made. Worlds keep what has ended so shortly that a dispatch which is late makes anew what was cleaned up already; what was
+    /// said of its earlier life says nothing of this one.
+    pub(crate) fn begins_anew(&mut self, execution: ExecutionId) {
+        if self.gone.remove(&execution).is_some() {
+            let dealt = self.dealt.iter_mut();
+            dealt
+                .filter(|dealt| dealt.acknowledged == Some(execution))
+                .for_each(|dealt| dealt.lives += 1);
+        }
+    }
+
+    /// Forgets tasks that are gone.
+    pub(crate) fn forget_all_but(&mut self, left: &BTreeSet<TaskId>) {
+        self.leases.retain(|task, _| left.contains(task));
+        self.firm.retain(|(task, _), _| left.contains(task));
+        self.used.retain(|(task, _), _| left.contains(task));
+        self.slept.retain(|(task, _), _| left.contains(task));
+    }
+
+    pub(crate) fn broke(&mut self, now: u64, what: String) {
+        self.note(now, &what);
+        // The first few tell the story; a thousand of one kind tell no more.
+        if self.broken.len() < 20 {
+            self.broken.push(what);
+        }
+    }
+}
