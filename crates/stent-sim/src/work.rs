@@ -136,7 +136,7 @@ impl Node {
 
 impl Node {
     /// Whether something below calls a function.
-    fn calls(&self, wanted: Function) -> bool {
+    pub(crate) fn calls(&self, wanted: Function) -> bool {
         let mut found = false;
         self.visit(&mut |node| {
             found |= matches!(&node.does, Does::Call { function, .. } if *function == wanted);

@@ -34,9 +34,12 @@ pub(crate) async fn run(shared: Arc<Shared>, interval: Duration) {
             }
             Ok(CleanupAnswer::NotDue { next_at }) => {
                 backoff.reset();
-                next_at
-                    .since(shared.store_now())
-                    .clamp(PAUSE, interval.max(PAUSE))
+                let left = if shared.store_time.is_known() {
+                    next_at.since(shared.store_now())
+                } else {
+                    shared.settings.poll_interval
+                };
+                left.clamp(PAUSE, interval.max(PAUSE))
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot clean up; trying again");

@@ -69,6 +69,11 @@ impl StoreTime {
         *self.lock() = Some((now, received));
     }
 
+    /// Whether the store has told its time yet.
+    pub(crate) fn is_known(&self) -> bool {
+        self.lock().is_some()
+    }
+
     /// The store's time now.
     pub(crate) fn now(&self, clock: &dyn HolderClock) -> Timestamp {
         match *self.lock() {

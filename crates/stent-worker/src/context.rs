@@ -13,7 +13,9 @@ use std::{
 
 use stent_client::SharedState;
 use stent_client::context::{BodyContext, Request, StepStart, TaskInfo};
-use stent_core::{CallKey, CallPosition, Operation, Outcome, Payload, TaskId, Timestamp};
+use stent_core::{
+    CallKey, CallPosition, Failure, FailureKind, Operation, Outcome, Payload, TaskId, Timestamp,
+};
 
 use crate::{
     live::Handle,
@@ -28,6 +30,10 @@ pub(crate) struct TaskContext {
     handle: Arc<Handle>,
     replay: Mutex<Replay>,
     stop: AtomicBool,
+    /// The body asked whether it should stop, and was told that it should.
+    told: AtomicBool,
+    /// A step failed because it was told so: nothing is recorded of it.
+    interrupted: AtomicBool,
     given_up: AtomicBool,
     stop_waiters: Mutex<StopWaiters>,
 }
@@ -63,6 +69,8 @@ impl TaskContext {
             info,
             handle,
             stop: AtomicBool::new(shared.is_draining()),
+            told: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
             shared,
             replay: Mutex::new(replay),
             given_up: AtomicBool::new(false),
@@ -93,6 +101,19 @@ impl TaskContext {
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Release);
         self.stop();
+    }
+
+    /// Whether a failure says nothing of the code: the body was told to stop because the worker drains, and could not end well in time. Then no
+    /// attempt is counted, and another worker begins it anew.
+    pub(crate) fn is_due_to_drain(&self, failure: &Failure) -> bool {
+        failure.kind() == FailureKind::Error
+            && self.told.load(Ordering::Acquire)
+            && self.shared.is_draining()
+    }
+
+    /// Whether a step failed so.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
     }
 
     /// Whether nobody wants the body's result any more.
@@ -165,6 +186,12 @@ impl BodyContext for TaskContext {
     }
 
     fn finish_step(&self, position: CallPosition, outcome: Outcome) {
+        if let Outcome::Failed(failure) = &outcome
+            && self.is_due_to_drain(failure)
+        {
+            self.interrupted.store(true, Ordering::Release);
+            return;
+        }
         self.replay().finish(position, outcome);
     }
 
@@ -198,7 +225,11 @@ impl BodyContext for TaskContext {
     }
 
     fn should_stop(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        let stop = self.stop.load(Ordering::Acquire);
+        if stop {
+            self.told.store(true, Ordering::Release);
+        }
+        stop
     }
 
     fn poll_stop(&self, waiter: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<()> {

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -15,6 +16,9 @@ use stent_core::{
 use tokio::sync::Notify;
 
 use crate::{backoff::Backoff, context::lock, live::Event, shared::Shared};
+
+/// The longest pause between two readings.
+const GAP_MAX: Duration = Duration::from_millis(100);
 
 /// Tasks whose news are wanted.
 #[derive(Debug, Default)]
@@ -80,14 +84,38 @@ async fn read_all<'a>(
             wanted.wake.notified().await;
             continue;
         }
+        let began = shared.clock.now();
         match read(tasks.clone()).await {
-            Ok(()) => backoff.reset(),
+            Ok(()) => {
+                backoff.reset();
+                // However often others write, the store is asked no more than half of the time.
+                let took = shared.clock.now().saturating_sub(began);
+                tokio::time::sleep(took.min(GAP_MAX)).await;
+            }
+            Err(error) if !error.is_retryable() => {
+                tracing::error!(%error, tasks = tasks.len(), "the store refused to say what was recorded for tasks that run here; asking for one after the other");
+                read_each(shared, tasks, &read).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot read what was recorded for tasks that run here; trying again");
                 shared.stats.store_failed();
                 wanted.add(tasks);
                 backoff.wait().await;
             }
+        }
+    }
+}
+
+/// Reads for one task after the other: one that cannot be read keeps nothing from the others. What failed is asked for again by the next poll.
+async fn read_each<'a>(
+    shared: &Shared,
+    tasks: Vec<TaskId>,
+    read: impl Fn(Vec<TaskId>) -> BoxFuture<'a, Result<(), StoreError>>,
+) {
+    for task in tasks {
+        if let Err(error) = read(vec![task]).await {
+            tracing::error!(%error, %task, "cannot read what was recorded for a task that runs here");
+            shared.stats.store_failed();
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::{
     shared::Shared,
 };
 
+/// How often the renewer looks before a lease is to be renewed: renewals come at most a quarter early, and leases of one claim together.
+const TICKS: u32 = 4;
+
 /// A worker without leases reports at least this often.
 const REPORT: Duration = Duration::from_secs(60);
 
@@ -51,7 +54,8 @@ pub(crate) fn start(shared: Arc<Shared>, stop: watch::Receiver<()>) -> std::io::
 
 async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
     let renew_after = shared.settings.lease.renew_after();
-    let tick = (renew_after / 2).min(REPORT);
+    // A lease is renewed at the last tick before it is due to be.
+    let tick = (renew_after / TICKS).min(REPORT);
     let mut backoff = Backoff::new(&*shared);
     let mut span = tick;
     let mut reported_at = shared.clock.now();
@@ -67,7 +71,7 @@ async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
         due.retain(|handle| {
             shared.settings.renew
                 && handle.renews()
-                && now.saturating_sub(handle.renewed_at()) >= renew_after / 2
+                && now.saturating_sub(handle.renewed_at()).saturating_add(tick) > renew_after
         });
         if due.is_empty() && now.saturating_sub(reported_at) < REPORT {
             continue;
@@ -87,26 +91,50 @@ async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
     }
 }
 
-/// Renews leases in batches, and reports.
+/// Renews leases in batches, and reports. A batch that fails keeps none of the others; one that the store refuses is split.
 async fn renew(shared: &Shared, handles: Vec<Arc<Handle>>) -> Result<(), StoreError> {
     let mut batches: Vec<&[Arc<Handle>]> = handles.chunks(defaults::COMMIT_BATCH).collect();
     if batches.is_empty() {
         batches.push(&[]);
     }
+    let mut failed = Ok(());
     for batch in batches {
-        let sent = shared.clock.now();
-        let answer = shared
-            .store
-            .renew(RenewRequest {
-                worker: shared.report(),
-                duration: shared.settings.lease,
-                leases: batch.iter().map(|h| (h.task, h.fence)).collect(),
-            })
-            .await?;
-        shared.heard(answer.now);
-        for (handle, result) in batch.iter().zip(answer.leases) {
-            apply(shared, handle, result, sent);
+        let renewed = match renew_batch(shared, batch).await {
+            Err(error) if !error.is_retryable() && batch.len() > 1 => {
+                tracing::error!(%error, leases = batch.len(), "the store refused a batch of renewals; sending them one by one");
+                renew_each(shared, batch).await
+            }
+            renewed => renewed,
+        };
+        failed = failed.and(renewed);
+    }
+    failed
+}
+
+/// Renews leases one by one. One that the store refuses is left to run out; its neighbours are not.
+async fn renew_each(shared: &Shared, handles: &[Arc<Handle>]) -> Result<(), StoreError> {
+    for handle in handles {
+        match renew_batch(shared, std::slice::from_ref(handle)).await {
+            Err(error) if !error.is_retryable() => {
+                tracing::error!(%error, task = %handle.task, "the store refused to renew a task's lease; it is left to run out");
+            }
+            renewed => renewed?,
         }
+    }
+    Ok(())
+}
+
+async fn renew_batch(shared: &Shared, batch: &[Arc<Handle>]) -> Result<(), StoreError> {
+    let sent = shared.clock.now();
+    let request = RenewRequest {
+        worker: shared.report(),
+        duration: shared.settings.lease,
+        leases: batch.iter().map(|h| (h.task, h.fence)).collect(),
+    };
+    let answer = shared.store.renew(request).await?;
+    shared.heard(answer.now);
+    for (handle, result) in batch.iter().zip(answer.leases) {
+        apply(shared, handle, result, sent);
     }
     Ok(())
 }

@@ -165,7 +165,6 @@ fn may_fail(world: &World, item: &Item, failure: &Failure) -> bool {
     let workers_are_lost = [
         Fault::Kill,
         Fault::Pause,
-        Fault::Poison,
         Fault::Outage,
         Fault::LostRequest,
         Fault::LostAnswer,
@@ -173,6 +172,8 @@ fn may_fail(world: &World, item: &Item, failure: &Failure) -> bool {
         Fault::Slow,
         Fault::StoreClock,
     ];
+    let mut items = world.scenario.items.iter();
+    let poison = items.any(|item| item.node.calls(Function::Poison));
     let condemned = text.contains("its worker was lost");
     let deadlock = text.contains("could only wait for");
     // Without renewal, work that takes longer than its lease is never done.
@@ -250,7 +251,9 @@ fn judge_signals(world: &World, tasks: &[TaskRecord], wrong: &mut Vec<String>) {
     let mut received: BTreeMap<String, u32> = BTreeMap::new();
     for task in tasks {
         for entry in world.history(task.task.id) {
-            if let Some(Outcome::Completed(payload)) = &entry.outcome
+            // A wait that was given up keeps what it was given, but another receives it.
+            if !entry.head.abandoned
+                && let Some(Outcome::Completed(payload)) = &entry.outcome
                 && payload.as_str().starts_with("\"says ")
             {
                 *received.entry(payload.as_str().to_owned()).or_default() += 1;

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use stent_client::{
     Body, BodyFuture, FunctionDefinition,
     context::{self, TaskInfo},
@@ -84,6 +84,8 @@ pub(crate) struct Runner {
     queued: bool,
     /// The body waits for a permit.
     wants_permit: bool,
+    /// Its place among those who wait for a permit, which it keeps whatever it hears meanwhile.
+    permit_queue: Option<BoxFuture<'static, Option<OwnedSemaphorePermit>>>,
     /// A suspect says so to the store before its body starts.
     to_announce: bool,
     commits: u32,
@@ -130,7 +132,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) 
         // Before the next claim is made.
         shared.suspect_runs.store(true, Ordering::Release);
     }
-    let running: futures_util::future::BoxFuture<'static, ()> = Box::pin(runner.run());
+    let running: BoxFuture<'static, ()> = Box::pin(runner.run());
     tokio::spawn(running);
 }
 
@@ -159,6 +161,7 @@ impl Runner {
             permit: None,
             queued: true,
             wants_permit: true,
+            permit_queue: None,
             to_announce: task.crashes.is_suspect(),
             commits: 0,
             in_flight: None,
@@ -276,6 +279,10 @@ impl Runner {
                     self.ended(result);
                     return;
                 }
+                if self.context.is_interrupted() {
+                    self.decide(Then::Release);
+                    return;
+                }
                 let mismatch = self.context.replay().mismatch(false);
                 if let Some(mismatch) = mismatch {
                     self.fail(Failure::from_error(FailureKind::HistoryMismatch, &mismatch));
@@ -319,9 +326,16 @@ impl Runner {
     /// Takes a permit if one is free; else the body waits for one.
     fn take_permit(&mut self) -> bool {
         if self.permit.is_none() {
+            let first = self.permit_queue.as_mut();
+            self.permit = first.and_then(|queue| queue.now_or_never()).flatten();
+        }
+        if self.permit.is_none() {
             self.permit = Arc::clone(&self.shared.permits).try_acquire_owned().ok();
         }
         self.wants_permit = self.permit.is_none();
+        if !self.wants_permit {
+            self.permit_queue = None;
+        }
         if self.permit.is_some() && std::mem::take(&mut self.queued) {
             self.begins();
         }
@@ -349,6 +363,7 @@ impl Runner {
         }
         match result {
             Ok(value) => self.decide(Then::End(Outcome::Completed(value))),
+            Err(failure) if self.context.is_due_to_drain(&failure) => self.decide(Then::Release),
             Err(failure) => self.fail(failure),
         }
     }
@@ -470,8 +485,17 @@ impl Drop for Runner {
         self.winding_up = None;
         self.drop_body();
         self.permit = None;
+        self.permit_queue = None;
         self.shared.live.remove(&self.handle);
-        drop(self.handle.close());
+        for event in self.handle.close() {
+            // Only a panic leaves one here. Its child waits for an answer, and goes on elsewhere when its lease ends.
+            if let Event::ChildEnded(child) = event {
+                child
+                    .parts
+                    .iter()
+                    .for_each(|part| part.handle.tell(Event::LeaseLost));
+            }
+        }
         self.count_parked(false);
         if self.task.crashes.is_suspect() {
             self.shared.suspect_runs.store(false, Ordering::Release);

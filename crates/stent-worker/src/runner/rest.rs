@@ -1,11 +1,13 @@
 //! How a runner waits: in memory for a while, with its permit given back; then suspended.
 
 use std::{
+    future::poll_fn,
     sync::{Arc, atomic::Ordering},
     task::Poll,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use stent_core::{Timestamp, limit::WhileWaiting};
 
 use super::Runner;
@@ -84,7 +86,7 @@ impl Runner {
         let waker = Arc::clone(&self.waker);
         let polls = self.may_poll() || self.winding_up.is_some();
         let wants_permit = self.may_poll() && self.wants_permit && self.waker.is_woken();
-        let something = std::future::poll_fn(|cx| {
+        let something = poll_fn(|cx| {
             waker.set_runner(cx.waker());
             let woken = polls && !wants_permit && waker.is_woken();
             if handle.has_event(cx.waker()) || woken {
@@ -93,17 +95,30 @@ impl Runner {
                 Poll::Pending
             }
         });
-        let permits = Arc::clone(&self.shared.permits);
+        let mut queue = self.permit_queue.take();
+        if !wants_permit && queue.take().is_some() {
+            // It may have been given one.
+            self.shared.more_room();
+        } else if wants_permit && queue.is_none() {
+            let permits = Arc::clone(&self.shared.permits);
+            queue = Some(async move { permits.acquire_owned().await.ok() }.boxed());
+        }
+        let place = poll_fn(|cx| match &mut queue {
+            Some(queue) => queue.poll_unpin(cx),
+            None => Poll::Pending,
+        });
         let mut permit = None;
         tokio::select! {
             biased;
             () = something => {}
-            got = permits.acquire_owned(), if wants_permit => permit = got.ok(),
+            got = place => permit = got,
             () = sleep(timer), if timer.is_some() => {}
         }
         if permit.is_some() {
             self.permit = permit;
             self.take_permit();
+        } else {
+            self.permit_queue = queue;
         }
         self.handle.set_takes_children(false);
         self.count_parked(false);

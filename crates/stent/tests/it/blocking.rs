@@ -65,6 +65,27 @@ async fn awaits_the_end(#[state] log: Arc<Log>) -> stent::Result<u32> {
     Ok(7)
 }
 
+/// Fails when it should stop, as what cannot be done in part does.
+#[durable(blocking, retry(max_attempts = 1))]
+fn fails_when_told(#[state] log: Arc<Log>) -> Result<(), std::io::Error> {
+    log.began.fetch_add(1, Ordering::SeqCst);
+    while !stent::is_cancelled() {
+        std::thread::yield_now();
+    }
+    Err(std::io::Error::other("it was told to stop"))
+}
+
+/// The same, in a step.
+#[durable(retry(max_attempts = 1))]
+async fn steps_until_told(#[state] log: Arc<Log>) -> stent::Result<()> {
+    stent::step("reads", async || {
+        log.began.fetch_add(1, Ordering::SeqCst);
+        stent::cancelled().await;
+        Err::<(), _>(std::io::Error::other("it was told to stop"))
+    })
+    .await
+}
+
 /// Always wakes itself, so that it is never waited for.
 #[durable(retry(max_attempts = 1), timeout = "30ms")]
 async fn spins() -> stent::Result<()> {
@@ -80,7 +101,14 @@ async fn started(log: &Arc<Log>, grace: Duration) -> (Stent, Worker) {
     let stent = Stent::new(Arc::new(MemoryStore::new()));
     let worker = stent
         .worker()
-        .register(functions![winds_up, listens, awaits_the_end, spins])
+        .register(functions![
+            winds_up,
+            listens,
+            awaits_the_end,
+            fails_when_told,
+            steps_until_told,
+            spins
+        ])
         .state(Arc::clone(log))
         .drain_grace(grace)
         .start()
@@ -170,6 +198,22 @@ async fn a_body_that_asks_has_the_grace_period_to_end() {
 
     blocking.result().await.unwrap();
     assert_eq!(awaiting.result().await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn what_fails_because_of_a_drain_counts_no_attempt_and_goes_on_elsewhere() {
+    let log = Arc::new(Log::default());
+    let (stent, worker) = started(&log, LONG).await;
+    let blocking = stent.dispatch(fails_when_told()).await.unwrap();
+    let stepping = stent.dispatch(steps_until_told()).await.unwrap();
+    until(&log.began, 2).await;
+    worker.drain().await.unwrap();
+    for execution in [blocking.untyped(), stepping.untyped()] {
+        let root = execution.record().await.unwrap().root.task;
+        assert_eq!(root.state.kind(), StateKind::Pending, "{root:?}");
+        assert_eq!((root.failed_attempts, root.crashes.total), (0, 0));
+        assert_eq!(root.operations, 0, "the step is not recorded as failed");
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,9 @@ pub(crate) struct CutStore {
     loses_start: AtomicBool,
     renew_connects: bool,
     renews: AtomicBool,
+    renewals: AtomicU32,
+    /// No request that names it is answered but as one that can never succeed.
+    spoilt: Mutex<Option<TaskId>>,
     invented: Arc<HintHub>,
     committing: AtomicU32,
     committed_at_once: AtomicU32,
@@ -87,6 +90,8 @@ impl CutStore {
             loses_start: AtomicBool::new(false),
             renew_connects: false,
             renews: AtomicBool::new(true),
+            renewals: AtomicU32::new(0),
+            spoilt: Mutex::new(None),
             invented: Arc::default(),
             committing: AtomicU32::new(0),
             committed_at_once: AtomicU32::new(0),
@@ -159,6 +164,27 @@ impl CutStore {
     /// Renews nothing from now on.
     pub(crate) fn stop_renewing(&self) {
         self.renews.store(false, Ordering::SeqCst);
+    }
+
+    /// One row can no longer be read: whoever asks for it, among others or alone, is refused.
+    pub(crate) fn spoil(&self, task: TaskId) {
+        *self.spoilt.lock().unwrap() = Some(task);
+    }
+
+    fn refuse_if_spoilt(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<(), StoreError> {
+        let spoilt = *self.spoilt.lock().unwrap();
+        match tasks.into_iter().find(|task| Some(*task) == spoilt) {
+            None => Ok(()),
+            Some(task) => Err(StoreError::Final {
+                what: format!("task {task} cannot be read"),
+                source: None,
+            }),
+        }
+    }
+
+    /// Renewals that were asked for, each of any number of leases.
+    pub(crate) fn renewals(&self) -> u32 {
+        self.renewals.load(Ordering::SeqCst)
     }
 
     /// Says something that is not so.
@@ -303,6 +329,10 @@ impl Store for CutStore {
         if !self.renews.load(Ordering::SeqCst) {
             return Err(gone());
         }
+        self.refuse_if_spoilt(request.leases.iter().map(|(task, _)| *task))?;
+        if !request.leases.is_empty() {
+            self.renewals.fetch_add(1, Ordering::SeqCst);
+        }
         if self.renew_connects {
             let nobody = tokio::net::TcpStream::connect("127.0.0.1:1").await;
             assert!(nobody.is_err(), "nobody listens there");
@@ -346,6 +376,7 @@ impl Store for CutStore {
             Histories::Unanswered => std::future::pending().await,
         }
         self.check()?;
+        self.refuse_if_spoilt(requests.iter().map(|request| request.task))?;
         self.store.history(requests).await
     }
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use stent::{
     prelude::*,
     store::{Outcome, StateKind, defaults},
@@ -377,4 +378,115 @@ async fn a_body_whose_end_is_refused_after_its_cancel_is_not_begun_again() {
     let ended = execution.untyped().outcome().await.unwrap().1;
     assert_eq!(ended, Outcome::Cancelled);
     assert_eq!(begun.load(Ordering::SeqCst), 1);
+}
+
+/// Does something for as long as nobody opens the gate.
+#[durable]
+async fn works_for(span: Duration) -> stent::Result<()> {
+    tokio::time::sleep(span).await;
+    Ok(())
+}
+
+#[durable]
+async fn waits_for_a_word() -> stent::Result<u32> {
+    stent::signal("word").await
+}
+
+fn short_leases(world: &World, store: &Arc<CutStore>, lease: Duration) -> WorkerBuilder {
+    Stent::new(Arc::clone(store) as _)
+        .worker()
+        .clock(Arc::clone(&world.clock) as _)
+        .renew_on_own_thread(false)
+        .lease_duration(lease)
+        .suspend_after(3_600 * SECOND)
+        .register(functions![works_for, waits_for_a_word])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_when_about_a_third_of_it_is_over() {
+    let world = World::new();
+    let store = CutStore::new(Arc::clone(&world.store), Cut::Never);
+    let worker = short_leases(&world, &store, 60 * SECOND);
+    let _worker = worker.start().await.unwrap();
+    world.stent.run(works_for(600 * SECOND)).await.unwrap();
+    assert!(
+        (29..=40).contains(&store.renewals()),
+        "{}",
+        store.renewals()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_cannot_be_read_costs_its_neighbours_neither_their_leases_nor_their_news() {
+    let world = World::new();
+    let store = CutStore::deaf(Arc::clone(&world.store));
+    let worker = short_leases(&world, &store, 3 * SECOND)
+        .start()
+        .await
+        .unwrap();
+    let spoilt = world.stent.dispatch(waits_for_a_word()).await.unwrap();
+    let waits = world.stent.dispatch(waits_for_a_word()).await.unwrap();
+    let works = world.stent.dispatch(works_for(20 * SECOND)).await.unwrap();
+    eventually("all are here", async || worker.leased() == 3).await;
+    store.spoil(spoilt.id().root());
+    world.pass(10 * SECOND).await;
+    waits.signal("word", &7).await.unwrap();
+    assert_eq!(waits.result().await.unwrap(), 7);
+    assert!(world.elapsed() < 15 * SECOND, "{:?}", world.elapsed());
+    works.result().await.unwrap();
+    let task = works.untyped().record().await.unwrap().root.task;
+    assert_eq!(task.crashes.total, 0, "its lease was renewed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_starts_late_in_the_interval_cleans_up_when_it_is_due() {
+    let world = World::new();
+    let hour = 3_600 * SECOND;
+    let worker = |name| {
+        let worker = world.worker(name).register(functions![works_for]);
+        worker
+            .cleanup_interval(hour)
+            .retention_period(SECOND)
+            .start()
+    };
+    let first = worker("first").await.unwrap();
+    world.pass(SECOND).await;
+    world.stent.run(works_for(SECOND)).await.unwrap();
+    first.drain().await.unwrap();
+    world.pass(50 * 60 * SECOND).await;
+    let _second = worker("second").await.unwrap();
+    world.pass(11 * 60 * SECOND).await;
+    let left = world.stent.executions(Default::default()).await.unwrap();
+    assert!(left.executions.is_empty(), "{left:?}");
+}
+
+/// Sees how many others have ended when it hears of the first.
+#[durable]
+async fn hears_of_the_first(#[state] ended: Arc<AtomicU32>) -> stent::Result<u32> {
+    let mut calls: FuturesUnordered<_> = (0..100).map(|_| counts_its_end()).collect();
+    calls.next().await.transpose()?;
+    let so_far = ended.load(Ordering::SeqCst);
+    while calls.next().await.transpose()?.is_some() {}
+    Ok(so_far)
+}
+
+#[durable]
+async fn counts_its_end(#[state] ended: Arc<AtomicU32>) -> stent::Result<()> {
+    tokio::time::sleep(SECOND / 100).await;
+    ended.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_waits_for_its_turn_keeps_its_place_whatever_it_hears_meanwhile() {
+    let world = World::new();
+    let worker = world.worker("w").concurrency(2).prefetch(1_000);
+    let _worker = worker
+        .register(functions![hears_of_the_first, counts_its_end])
+        .state(Arc::new(AtomicU32::new(0)))
+        .start()
+        .await
+        .unwrap();
+    let so_far = world.stent.run(hears_of_the_first()).await.unwrap();
+    assert!(so_far < 20, "{so_far} had ended before it heard of one");
 }
