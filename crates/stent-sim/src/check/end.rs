@@ -179,6 +179,7 @@ fn may_fail(world: &World, item: &Item, failure: &Failure) -> bool {
     // Without renewal, work that takes longer than its lease is never done.
     condemned
         && (!world.scenario.renew
+            || poison
             || workers_are_lost
                 .iter()
                 .any(|fault| world.scenario.has(*fault)))
