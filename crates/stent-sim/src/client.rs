@@ -259,7 +259,10 @@ pub(crate) fn help(world: &World) {
         let Some(item) = item.filter(|_| root.state.ended_at().is_none()) else {
             continue;
         };
-        let is_orphan = world.record().dealt[item.number].acknowledged != Some(root.execution);
+        let is_orphan = {
+            let dealt = &world.record().dealt[item.number];
+            dealt.acknowledged != Some(root.execution) || dealt.lives > 0
+        };
         let of_it = tasks
             .iter()
             .filter(|task| task.task.execution == root.execution);

@@ -4,7 +4,7 @@
 
 pub(crate) mod end;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use stent::{TaskInfo, store::Clock};
 
@@ -43,9 +43,7 @@ pub(crate) fn begun(world: &World, body: usize) {
                 && !state.standing_still.contains(&other.machine)
                 && state.pauses.get(&other.machine).copied().unwrap_or(0) == other.pauses
         };
-        // A body that waits for the answer to its suspension runs no more, and its task may be elsewhere already.
-        let running = record.bodies.iter().filter(runs);
-        let running: BTreeSet<_> = running.map(|body| body.task).collect();
+        let running: Vec<_> = record.bodies.iter().filter(runs).collect();
         if running.len() > 2 && !state.clock_was_set {
             let what = format!("S4: more than two bodies run: {running:?}");
             drop(state);

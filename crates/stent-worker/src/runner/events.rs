@@ -169,8 +169,11 @@ impl Runner {
             return Flow::Exit;
         }
         if commit.leaving {
+            // Something happened that the body has not seen: it is begun again, and not suspended again at once.
             let now = self.shared.clock.now();
             self.suspend_from = now.saturating_add(self.shared.settings.poll_interval);
+            self.stale = true;
+            self.heed_what_came_meanwhile();
         }
         {
             let mut replay = self.context.replay();

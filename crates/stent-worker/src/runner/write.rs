@@ -41,6 +41,8 @@ impl Runner {
                 seen,
                 attempt_ends: self.attempt_ends.map(at),
             };
+            // Before the store hears of it: from then on the task may run elsewhere.
+            self.drop_body();
             return self.send(writes, None, then).await;
         }
         let wanted = {

@@ -490,3 +490,39 @@ async fn a_caller_that_waits_for_its_turn_keeps_its_place_whatever_it_hears_mean
     let so_far = world.stent.run(hears_of_the_first()).await.unwrap();
     assert!(so_far < 20, "{so_far} had ended before it heard of one");
 }
+
+/// Counts who lives.
+struct Alive(Arc<AtomicU32>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[durable]
+async fn holds_something(#[state] alive: Arc<AtomicU32>) -> stent::Result<u32> {
+    alive.fetch_add(1, Ordering::SeqCst);
+    let _alive = Alive(Arc::clone(&alive));
+    stent::signal("word").await
+}
+
+/// From the moment at which the store takes the suspension on, the task may run elsewhere.
+#[tokio::test(start_paused = true)]
+async fn a_body_is_gone_before_the_store_hears_that_its_task_is_suspended() {
+    let world = World::new();
+    let store = CutStore::slow(Arc::clone(&world.store), 10 * SECOND);
+    let alive = Arc::new(AtomicU32::new(0));
+    let worker = short_leases(&world, &store, 60 * SECOND)
+        .suspend_after(Duration::ZERO)
+        .register(functions![holds_something])
+        .state(Arc::clone(&alive));
+    let _worker = worker.start().await.unwrap();
+    let execution = world.stent.dispatch(holds_something()).await.unwrap();
+    eventually("it is on its way", async || store.commits() == 1).await;
+    assert_eq!(execution.state().await.unwrap(), StateKind::Running);
+    assert_eq!(alive.load(Ordering::SeqCst), 0);
+    // What happens meanwhile is seen by the body that is begun again.
+    execution.signal("word", &5).await.unwrap();
+    assert_eq!(execution.result().await.unwrap(), 5);
+}
