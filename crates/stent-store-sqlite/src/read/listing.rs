@@ -36,12 +36,35 @@ fn page_size(limit: u32) -> u32 {
     limit.min(defaults::PAGE_SIZE_MAX)
 }
 
-/// Cuts what was read, one row more than a page, to the page; says whether there is more.
-fn cut<T>(rows: &mut Vec<T>, size: u32) -> bool {
+/// What a statement that lists tasks found.
+struct Rows {
+    /// Those that can be read.
+    tasks: Vec<Stored>,
+    /// How many there were.
+    read: usize,
+}
+
+impl Rows {
+    /// All of them can be read.
+    const fn all(tasks: Vec<Stored>) -> Self {
+        let read = tasks.len();
+        Self { tasks, read }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.tasks.extend(other.tasks);
+        Self {
+            tasks: self.tasks,
+            read: self.read.saturating_add(other.read),
+        }
+    }
+}
+
+/// Cuts a page; whether there is more, which rows that cannot be read say as well as others.
+fn cut<T>(rows: &mut Vec<T>, size: u32, read: usize) -> bool {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let more = rows.len() > size;
     rows.truncate(size);
-    more
+    read > size
 }
 
 /// Ids as a JSON array of hexadecimal digits.
@@ -72,17 +95,17 @@ impl Snapshot<'_> {
     /// A page of executions, newest first.
     pub(crate) fn executions(&mut self, query: &ExecutionQuery) -> Result<ExecutionPage, Fault> {
         let size = page_size(query.limit);
-        let mut roots = self.roots(query, size.saturating_add(1))?;
-        let more = cut(&mut roots, size);
-        let mut executions = Vec::with_capacity(roots.len());
-        for root in roots {
+        let Rows { mut tasks, read } = self.roots(query, size.saturating_add(1))?;
+        let more = cut(&mut tasks, size, read);
+        let mut executions = Vec::with_capacity(tasks.len());
+        for root in tasks {
             let record = self.execution_record(root, query.payloads);
             executions.extend(readable(record, query.ids.is_some())?);
         }
         Ok(ExecutionPage { executions, more })
     }
 
-    fn roots(&mut self, query: &ExecutionQuery, limit: u32) -> Result<Vec<Stored>, Fault> {
+    fn roots(&mut self, query: &ExecutionQuery, limit: u32) -> Result<Rows, Fault> {
         let before = match &query.before {
             Some(before) => &before.as_bytes()[..],
             None => &ABOVE_ALL_IDS[..],
@@ -113,17 +136,18 @@ impl Snapshot<'_> {
     }
 
     /// Runs a statement that lists tasks and whose parameters are bound. A row that cannot be read is left out, unless it was asked for.
-    fn read_bound(&mut self, sql: Sql, asked_for: bool) -> Result<Vec<Stored>, Fault> {
+    fn read_bound(&mut self, sql: Sql, asked_for: bool) -> Result<Rows, Fault> {
         let lanes = &self.lanes;
         let mut rows = self.sql.get(sql)?.raw_query();
-        let mut tasks = Vec::new();
+        let (mut tasks, mut read) = (Vec::new(), 0_usize);
         while let Some(row) = rows.next()? {
+            read = read.saturating_add(1);
             let task = rows::lane_of(row)
                 .and_then(|lane| lanes.known(lane))
                 .and_then(|lane| rows::task(row, lane));
             tasks.extend(readable(task, asked_for)?);
         }
-        Ok(tasks)
+        Ok(Rows { tasks, read })
     }
 
     fn execution_record(&mut self, root: Stored, payloads: bool) -> Result<ExecutionRecord, Fault> {
@@ -152,12 +176,12 @@ impl Snapshot<'_> {
     /// A page of tasks, in the order of their making.
     pub(crate) fn tasks(&mut self, query: &TaskQuery) -> Result<TaskPage, Fault> {
         let size = page_size(query.limit);
-        let mut tasks = match &query.ids {
-            Some(ids) => self.tasks_by_id(ids, query)?,
+        let Rows { mut tasks, read } = match &query.ids {
+            Some(ids) => Rows::all(self.tasks_by_id(ids, query)?),
             None => self.tasks_in_order(query, size.saturating_add(1))?,
         };
         tasks.sort_unstable_by_key(|stored| stored.task.id);
-        let more = cut(&mut tasks, size);
+        let more = cut(&mut tasks, size, read);
         let mut records = Vec::with_capacity(tasks.len());
         for task in tasks {
             let record = self.task_record(task, query.payloads);
@@ -183,7 +207,7 @@ impl Snapshot<'_> {
         for sql in [Sql::FindRoot, Sql::FindChild] {
             let statement = self.sql.get(sql)?;
             statement.raw_bind_parameter(1, &id.as_bytes()[..])?;
-            let found = self.read_bound(sql, true)?.pop();
+            let found = self.read_bound(sql, true)?.tasks.pop();
             if found.is_some() {
                 return Ok(found);
             }
@@ -192,17 +216,17 @@ impl Snapshot<'_> {
     }
 
     /// Roots and children stand in different orders; each gives as many as a page may take.
-    fn tasks_in_order(&mut self, query: &TaskQuery, limit: u32) -> Result<Vec<Stored>, Fault> {
+    fn tasks_in_order(&mut self, query: &TaskQuery, limit: u32) -> Result<Rows, Fault> {
         let Some(execution) = query.execution else {
-            let mut tasks = self.list_tasks(Sql::ListRoots, query, limit, None)?;
-            tasks.extend(self.list_tasks(Sql::ListChildren, query, limit, None)?);
-            return Ok(tasks);
+            let roots = self.list_tasks(Sql::ListRoots, query, limit, None)?;
+            let children = self.list_tasks(Sql::ListChildren, query, limit, None)?;
+            return Ok(roots.and(children));
         };
         let id = &execution.as_bytes()[..];
-        let mut tasks = self.list_tasks(Sql::ListChildrenOfExecution, query, limit, Some(id))?;
+        let children = self.list_tasks(Sql::ListChildrenOfExecution, query, limit, Some(id))?;
         let root = self.task_by_id(execution.root())?;
-        tasks.extend(root.filter(|root| is_wanted(&root.task, query)));
-        Ok(tasks)
+        let root = root.filter(|root| is_wanted(&root.task, query));
+        Ok(children.and(Rows::all(root.into_iter().collect())))
     }
 
     fn list_tasks(
@@ -211,7 +235,7 @@ impl Snapshot<'_> {
         query: &TaskQuery,
         limit: u32,
         execution: Option<&[u8]>,
-    ) -> Result<Vec<Stored>, Fault> {
+    ) -> Result<Rows, Fault> {
         let after = query
             .after
             .as_ref()

@@ -40,6 +40,34 @@ async fn a_row_that_cannot_be_read_is_an_error_by_itself_and_left_out_of_lists()
 }
 
 #[tokio::test]
+async fn a_row_that_cannot_be_read_hides_nothing_that_is_older() {
+    let (_folder, store, foreign) = store();
+    let mut made = Vec::new();
+    for number in 0..6 {
+        made.push(dispatch(&store, &number.to_string()).await.unwrap());
+    }
+    let id = &made[4].as_bytes()[..];
+    let spoil = "UPDATE tasks SET commits = -1 WHERE id = ?1";
+    foreign.execute(spoil, [id]).unwrap();
+    let (mut before, mut seen) = (None, Vec::new());
+    loop {
+        let query = ExecutionQuery {
+            limit: 2,
+            before,
+            ..ExecutionQuery::default()
+        };
+        let page = store.executions(query).await.unwrap();
+        let listed = page.executions.iter().map(|one| one.root.task.execution);
+        seen.extend(listed);
+        before = seen.last().copied();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, [made[5], made[3], made[2], made[1], made[0]]);
+}
+
+#[tokio::test]
 async fn the_tables_take_no_bytes_for_text() {
     let (_folder, store, foreign) = store();
     dispatch(&store, "1").await.unwrap();
