@@ -23,8 +23,11 @@ pub const CLEANUP_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How long terminal executions are kept: 7 days, as the requirement says.
 pub const RETENTION_PERIOD: Duration = Duration::from_secs(7 * 86_400);
 
-/// Executions deleted in one transaction: some ten milliseconds of work, so that claims hardly wait.
+/// Executions deleted in one transaction at most: some ten milliseconds of work where each is one task, so that claims hardly wait.
 pub const CLEANUP_BATCH: u32 = 500;
+/// Rows of tasks and histories from which on one transaction of a cleanup takes no further execution: some tenths of a second. An execution goes
+/// as a whole, however many it has.
+pub const CLEANUP_ROWS: usize = 20_000;
 
 /// Attempts in all, the first one included.
 pub const RETRY_MAX_ATTEMPTS: u32 = 3;

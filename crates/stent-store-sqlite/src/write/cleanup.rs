@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
-    Timestamp, retention,
+    Timestamp, defaults, retention,
     store::{CleanupAnswer, CleanupRequest},
 };
 
@@ -26,14 +26,18 @@ impl Session<'_> {
             Some(cutoff) => self.expired(cutoff, request.limit)?,
             None => Vec::new(),
         };
+        let (mut executions, mut rows) = (0_u32, 0);
         for execution in &expired {
-            self.delete_execution(execution)?;
+            rows += self.delete_execution(execution)?;
+            executions = executions.saturating_add(1);
+            if rows >= defaults::CLEANUP_ROWS {
+                break;
+            }
         }
-        if !expired.is_empty() {
+        if executions > 0 {
             self.forget_tasks();
         }
-        let executions = u32::try_from(expired.len()).unwrap_or(u32::MAX);
-        let more = executions >= request.limit;
+        let more = executions >= request.limit || rows >= defaults::CLEANUP_ROWS;
         if let Some(next_at) = retention::next_cleanup(request, now, more) {
             self.execute(Sql::SaveSchedule, [next_at.as_micros()])?;
         }
@@ -60,7 +64,8 @@ impl Session<'_> {
         Ok(expired)
     }
 
-    fn delete_execution(&mut self, expired: &Expired) -> Result<(), Fault> {
+    /// Deletes all of an execution; how many rows of tasks and histories it had.
+    fn delete_execution(&mut self, expired: &Expired) -> Result<usize, Fault> {
         let root = expired.seq;
         let mut tasks = vec![root];
         let statement = self.sql.get(Sql::ListRowsOfExecution)?;
@@ -69,13 +74,10 @@ impl Session<'_> {
             tasks.push(row.get(0)?);
         }
         drop(rows);
+        let mut deleted = tasks.len();
         for task in tasks {
-            for statement in [
-                Sql::DeleteHistory,
-                Sql::DeleteSignalWaits,
-                Sql::DeleteInput,
-                Sql::DeleteTask,
-            ] {
+            deleted = deleted.saturating_add(self.execute(Sql::DeleteHistory, [task])?);
+            for statement in [Sql::DeleteSignalWaits, Sql::DeleteInput, Sql::DeleteTask] {
                 self.execute(statement, [task])?;
             }
         }
@@ -86,6 +88,6 @@ impl Session<'_> {
         ] {
             self.execute(statement, [root])?;
         }
-        Ok(())
+        Ok(deleted)
     }
 }
