@@ -73,10 +73,14 @@ impl RetryPolicy {
         self
     }
 
-    /// No delay is longer. Default 60 s.
+    /// No delay is longer. Default 60 s. One that is shorter than the default of the first delay bounds that too; one that is shorter than a first
+    /// delay that was stated is not kept to.
     #[must_use]
-    pub const fn max_delay(mut self, delay: Duration) -> Self {
+    pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
+        if self.initial_delay == defaults::RETRY_INITIAL_DELAY {
+            self.initial_delay = delay.min(self.initial_delay);
+        }
         self
     }
 
@@ -204,6 +208,13 @@ mod tests {
         let policy = policy.jitter(0.0).unwrap();
         assert_eq!(policy.delay(1, 0.5), first);
         assert_eq!(policy.delay(2, 0.5), first);
+    }
+
+    #[test]
+    fn a_longest_delay_below_the_default_of_the_first_bounds_that_too() {
+        let longest = Duration::from_millis(500);
+        let policy = RetryPolicy::stated().max_delay(longest).jitter(0.0);
+        assert_eq!(policy.unwrap().delay(1, 0.5), longest);
     }
 
     #[test]
