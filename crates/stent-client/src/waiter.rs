@@ -327,7 +327,28 @@ impl Attendant {
         Ok(())
     }
 
+    /// Reads executions. One that the store refuses to read keeps nothing from those who wait for others: whoever waits for it is told.
     async fn query(
+        &self,
+        ids: &[ExecutionId],
+        payloads: bool,
+    ) -> std::result::Result<Vec<ExecutionRecord>, Told> {
+        match self.query_together(ids, payloads).await {
+            Err(Told::Store(_)) if ids.len() > 1 => {}
+            read => return read,
+        }
+        let mut records = Vec::new();
+        for id in ids {
+            match self.query_together(&[*id], payloads).await {
+                Ok(read) => records.extend(read),
+                Err(told @ Told::Store(_)) => self.shared.room().tell(*id, &Err(told)),
+                Err(told) => return Err(told),
+            }
+        }
+        Ok(records)
+    }
+
+    async fn query_together(
         &self,
         ids: &[ExecutionId],
         payloads: bool,

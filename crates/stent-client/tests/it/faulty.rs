@@ -44,6 +44,8 @@ pub(crate) struct Faulty {
     always: Mutex<Fault>,
     requests: AtomicUsize,
     deaf: AtomicBool,
+    /// No list that names it is answered.
+    spoilt: Mutex<Option<ExecutionId>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -58,6 +60,7 @@ impl Faulty {
             always: Mutex::new(Fault::None),
             requests: AtomicUsize::new(0),
             deaf: AtomicBool::new(false),
+            spoilt: Mutex::new(None),
         })
     }
 
@@ -115,6 +118,11 @@ impl Faulty {
     /// Gives no hints from now on to those who begin to listen.
     pub(crate) fn deafen(&self) {
         self.deaf.store(true, Ordering::SeqCst);
+    }
+
+    /// One row can no longer be read: whoever asks for it, among others or alone, is refused.
+    pub(crate) fn spoil(&self, execution: ExecutionId) {
+        *lock(&self.spoilt) = Some(execution);
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -184,6 +192,14 @@ impl Store for Faulty {
         self.answer(self.inner.history(requests)).await
     }
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
+        let spoilt = *lock(&self.spoilt);
+        let mut ids = query.ids.iter().flatten();
+        if ids.any(|id| Some(*id) == spoilt) {
+            return Err(StoreError::Final {
+                what: "a row cannot be read".to_owned(),
+                source: None,
+            });
+        }
         self.answer(self.inner.executions(query)).await
     }
     async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {

@@ -52,6 +52,23 @@ async fn a_hint_gives_the_result_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_execution_that_cannot_be_read_fails_who_waits_for_it_and_nobody_else() {
+    let store = Faulty::new();
+    let (_stent, handles) = dispatched(&store, 3).await;
+    store.spoil(handles[1].id());
+    let waiting = tokio::spawn(async move {
+        let results = handles.iter().map(|handle| handle.result());
+        join_all(results).await
+    });
+    settle().await;
+    store.end_all(|_| done()).await;
+    let results = waiting.await.unwrap();
+    assert_eq!(*results[0].as_ref().unwrap(), 7);
+    assert!(matches!(results[1], Err(Error::Store { .. })), "{results:?}");
+    assert_eq!(*results[2].as_ref().unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_hint_the_result_comes_within_a_poll_interval() {
     let store = Faulty::new();
     store.deafen();
