@@ -64,6 +64,14 @@ impl Fault {
         }
     }
 
+    /// What it means for a request that was committed already, and whose answer it kept from being read.
+    pub(crate) fn after_commit(self, operation: &str) -> StoreError {
+        StoreError::OutcomeUnknown {
+            what: format!("`{operation}` was committed, and how it went could not be read"),
+            source: Some(Box::new(self)),
+        }
+    }
+
     /// What it means for its request.
     pub(crate) fn into_store_error(self, operation: &str) -> StoreError {
         match self {

@@ -59,6 +59,7 @@ impl Shared {
         let done = tokio::time::timeout(after, session.transact(verb)).await;
         let done = done.unwrap_or(Err(Fault::Silent { after }));
         let hints = session.take_hints();
+        let is_committed = session.is_finished;
         drop(session);
         let fault = match done {
             Ok(answer) => {
@@ -71,7 +72,12 @@ impl Shared {
         if !fault.leaves_connection() || connection.batch_execute("ROLLBACK").await.is_err() {
             connection.discard();
         }
-        Err(if fault.is_conflict() {
+        Err(if is_committed {
+            // Done anew, it would find what it made itself, and take it for somebody else's.
+            // proven by cuts::a_dispatch_that_is_committed_is_never_said_to_have_changed_nothing
+            self.tell(hints);
+            Failure::Store(fault.after_commit(V::NAME))
+        } else if fault.is_conflict() {
             Failure::Conflict(fault)
         } else {
             Failure::Store(fault.into_store_error(V::NAME))
