@@ -51,7 +51,8 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
         .and_then(|row| row.try_get(0))
         .map_err(|error| opening(options, error))?;
     drop(connection);
-    let pool = pool.beginning_with(settings(options, &found.synchronous_commit));
+    let settings = settings(options, &found.synchronous_commit);
+    let pool = pool.beginning_with(settings, &found.started_at);
     Ok(Opened { pool, installation })
 }
 
@@ -63,6 +64,7 @@ struct Found {
     is_synced: bool,
     has_full_pages: bool,
     synchronous_commit: String,
+    started_at: String,
 }
 
 impl Found {
@@ -75,6 +77,7 @@ impl Found {
             is_synced: row.try_get(4)?,
             has_full_pages: row.try_get(5)?,
             synchronous_commit: row.try_get(6)?,
+            started_at: row.try_get(7)?,
         })
     }
 

@@ -7,7 +7,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -25,6 +25,16 @@ use tokio_postgres::{
 
 use crate::{OpenError, error, options::PostgresOptions, tls};
 
+/// When the server was started.
+const READ_START: &str = include_str!("../sql/open/read_start.sql");
+
+/// A statement that divides by zero on any server but the one that was started at an instant. A standby that took over is another one, and so is
+/// one that began from a backup.
+fn guard(started_at: &str) -> Arc<str> {
+    format!("SELECT 1 / (pg_postmaster_start_time() = '{started_at}+00'::timestamptz)::integer")
+        .into()
+}
+
 /// The connections of one store.
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -35,6 +45,8 @@ pub(crate) struct Pool {
 struct Shared {
     /// What each transaction sets before anything else.
     settings: Arc<str>,
+    /// What each transaction asks next, and fails at where the server was started since what is remembered of it was read.
+    guard: RwLock<Arc<str>>,
     /// Whether statements are prepared once per connection. Ends for good when a pooler turns out not to keep track of them.
     is_prepared: AtomicBool,
     /// The types of parameters, by the text of the statement.
@@ -69,17 +81,19 @@ impl Pool {
             connections,
             shared: Arc::new(Shared {
                 settings: "".into(),
+                guard: RwLock::new("".into()),
                 is_prepared: AtomicBool::new(options.prepared),
                 types: Mutex::default(),
             }),
         })
     }
 
-    /// The same connections, whose transactions begin with these settings.
-    pub(crate) fn beginning_with(self, settings: Arc<str>) -> Self {
+    /// The same connections, whose transactions begin with these settings, on a server that was started at this instant.
+    pub(crate) fn beginning_with(self, settings: Arc<str>, started_at: &str) -> Self {
         let is_prepared = AtomicBool::new(self.is_prepared());
         let shared = Arc::new(Shared {
             settings,
+            guard: RwLock::new(guard(started_at)),
             is_prepared,
             types: Mutex::default(),
         });
@@ -163,10 +177,26 @@ impl Connection {
         self.is_discarded = true;
     }
 
-    /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on.
+    /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on. Fails with a division by zero where the server was started
+    /// since [`know_server`](Self::know_server).
     pub(crate) async fn begin(&self, text: &str) -> Result<(), Error> {
-        self.batch_execute(&format!("{text};{}", self.shared.settings))
+        let guard = self.shared.guard.read();
+        let guard = Arc::clone(&guard.unwrap_or_else(PoisonError::into_inner));
+        self.batch_execute(&format!("{text};{};{guard}", self.shared.settings))
             .await
+    }
+
+    /// Takes the server that answers now for the one to work with.
+    pub(crate) async fn know_server(&self) -> Result<(), Error> {
+        let row = self.query_typed_one(READ_START, &[]).await?;
+        let known = guard(row.try_get(0)?);
+        let mut guard = self
+            .shared
+            .guard
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *guard = known;
+        Ok(())
     }
 
     /// Whether statements are prepared once per connection.

@@ -23,7 +23,7 @@ use crate::{
 /// Places that are remembered, some 5 MB of them. Beyond them the memory begins anew.
 const PLACES_MAX: usize = 65_536;
 
-/// Where a task stands in its tree. That never changes, so what is remembered stays true.
+/// Where a task stands in its tree. That never changes, so what is remembered stays true for as long as the server is the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) execution: ExecutionId,
@@ -137,6 +137,13 @@ impl Shared {
         for id in tasks {
             places.remove(&id);
         }
+    }
+
+    /// Forgets whatever was read from the server.
+    pub(crate) fn forget_all(&self) {
+        self.lanes.forget();
+        lock(&self.places).clear();
+        self.set_found_nothing(false);
     }
 
     pub(crate) fn deadlocks_looked_for_at(&self) -> Option<Timestamp> {

@@ -12,6 +12,7 @@ use crate::{
     fault::Fault,
     lanes::LaneNames,
     pipeline::{Call, Frame},
+    pool::Connection,
     read::Look,
     rows::Reading,
     session::Session,
@@ -72,6 +73,7 @@ impl Shared {
         if !fault.leaves_connection() || connection.batch_execute("ROLLBACK").await.is_err() {
             connection.discard();
         }
+        let fault = self.look_at_server(&connection, fault).await;
         Err(if is_committed {
             // Done anew, it would find what it made itself, and take it for somebody else's.
             // proven by cuts::a_dispatch_that_is_committed_is_never_said_to_have_changed_nothing
@@ -88,17 +90,14 @@ impl Shared {
     pub(crate) async fn read<L: Look>(self: &Arc<Self>, look: L) -> Result<L::Answer, StoreError> {
         let shared = Arc::clone(self);
         let running = tokio::spawn(async move {
-            let mut connection = shared.pool.get(L::NAME).await?;
-            let session = Session::new(&connection, &shared);
-            let after = shared.patience;
-            let looked = tokio::time::timeout(after, look.run(&session)).await;
-            let looked = looked.unwrap_or(Err(Fault::Silent { after }));
-            drop(session);
-            let lost = matches!(&looked, Err(fault) if !fault.leaves_connection());
-            if lost || connection.batch_execute("ROLLBACK").await.is_err() {
-                connection.discard();
+            let mut left = ATTEMPTS_MAX;
+            loop {
+                left = left.saturating_sub(1);
+                match shared.look_once(&look).await? {
+                    Err(Fault::OtherServer(_)) if left > 0 => {}
+                    looked => return looked.map_err(|fault| fault.into_store_error(L::NAME)),
+                }
             }
-            looked.map_err(|fault| fault.into_store_error(L::NAME))
         });
         running.await.unwrap_or_else(|stopped| {
             Err(StoreError::Retryable {
@@ -106,6 +105,45 @@ impl Shared {
                 source: Some(Box::new(stopped)),
             })
         })
+    }
+}
+
+impl Shared {
+    async fn look_once<L: Look>(&self, look: &L) -> Result<Result<L::Answer, Fault>, StoreError> {
+        let mut connection = self.pool.get(L::NAME).await?;
+        let session = Session::new(&connection, self);
+        let after = self.patience;
+        let looked = tokio::time::timeout(after, look.run(&session)).await;
+        let looked = looked.unwrap_or(Err(Fault::Silent { after }));
+        drop(session);
+        let lost = matches!(&looked, Err(fault) if !fault.leaves_connection());
+        if lost || connection.batch_execute("ROLLBACK").await.is_err() {
+            connection.discard();
+        }
+        Ok(match looked {
+            Ok(answer) => Ok(answer),
+            Err(fault) => Err(self.look_at_server(&connection, fault).await),
+        })
+    }
+
+    /// Where a transaction did not begin because the server is another one: forgets what was known of the one before, of which this one may have
+    /// lost the newest part, and works with this one.
+    /// proven by cuts::what_is_remembered_of_a_server_is_forgotten_with_it
+    async fn look_at_server(&self, connection: &Connection, fault: Fault) -> Fault {
+        if !matches!(fault, Fault::OtherServer(_)) {
+            return fault;
+        }
+        let known = tokio::time::timeout(self.patience, connection.know_server()).await;
+        match known {
+            Ok(Ok(())) => {
+                self.forget_all();
+                fault
+            }
+            Ok(Err(error)) => Fault::Postgres(error),
+            Err(_) => Fault::Silent {
+                after: self.patience,
+            },
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Answers that get lost once the database has done what was asked.
 
-use stent_conformance::requests::{dispatch, execution, executions};
+use stent_conformance::requests::{claim, dispatch, execution, executions};
 use stent_core::{
     Store as _, StoreError,
     store::{DispatchRequest, Dispatched},
 };
-use stent_test_postgres::Options;
+use stent_test_postgres::{Options, Stop};
 
-use crate::support::{cluster, options};
+use crate::support::{cluster, open, options};
 
 /// Cuts whoever reads a task in no transaction of the store's, each of which has a path of its own.
 const CUT_READERS: &str = "\
@@ -62,4 +62,32 @@ async fn a_dispatch_that_is_committed_is_never_said_to_have_changed_nothing() {
     let existing =
         |one: &Dispatched| matches!(one, Dispatched::Existing { other_input, .. } if !other_input);
     assert!(again.executions.iter().all(existing), "{again:?}");
+}
+
+/// As a standby that takes over before the newest lane reached it: what was made there since has the lane's number.
+const LOSE_A_LANE: &str = "\
+DELETE FROM stent.task_rows;
+UPDATE stent.lanes SET queue = 'another'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_remembered_of_a_server_is_forgotten_with_it() {
+    let server = cluster(&Options::new());
+    let store = open(&server.url("postgres")).await;
+    dispatch(&store, "1").await.unwrap();
+    server.stop(Stop::Fast).unwrap();
+    server.begin().unwrap();
+    server.sql("postgres", LOSE_A_LANE).unwrap();
+
+    let made = loop {
+        match dispatch(&store, "2").await {
+            Ok(made) => break made,
+            // Its connections learn one by one that they are lost.
+            Err(error) => assert!(error.is_retryable(), "{error:?}"),
+        }
+    };
+    let claimed = claim(&store, 1).await.unwrap();
+    assert_eq!(claimed[0].task.id, made.root());
+    assert_eq!(claimed[0].task.queue.as_str(), "default");
+    let queues = store.queues().await.unwrap();
+    assert_eq!(queues.len(), 1);
 }
