@@ -17,17 +17,18 @@ use crate::{
 };
 
 /// Every migration, in order; the first makes schema 1. A released one is never edited.
-pub(crate) const MIGRATIONS: [&str; 6] = [
+pub(crate) const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_plain_sql.sql"),
     include_str!("../migrations/0003_views.sql"),
     include_str!("../migrations/0004_comments.sql"),
     include_str!("../migrations/0005_attempt_ends.sql"),
     include_str!("../migrations/0006_glance.sql"),
+    include_str!("../migrations/0007_search_paths.sql"),
 ];
 
 /// The newest schema that this version knows.
-pub(crate) const NEWEST: i32 = 6;
+pub(crate) const NEWEST: i32 = 7;
 
 const _: () = assert!(
     NEWEST as usize == MIGRATIONS.len(),

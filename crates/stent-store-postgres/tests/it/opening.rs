@@ -18,7 +18,7 @@ async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
     let applied = database
         .sql("SELECT count(*) FROM stent.migrations")
         .unwrap();
-    assert_eq!(applied, "6");
+    assert_eq!(applied, "7");
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         database
             .sql("SELECT count(*) FROM stent.migrations")
             .unwrap(),
-        "7"
+        "8"
     );
 }
 
