@@ -20,7 +20,7 @@ pub enum CleanupAnswer {
     Deleted {
         /// Executions that are gone.
         executions: u32,
-        /// Whether the limit was reached.
+        /// Whether the limit was reached, or as many rows as one short transaction deletes.
         more: bool,
     },
     /// The fleet's next cleanup is due later.
