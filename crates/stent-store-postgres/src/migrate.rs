@@ -11,6 +11,7 @@ use tokio_postgres::{Error, types::Type};
 use crate::{
     OpenError,
     error::opening,
+    open::in_time,
     options::PostgresOptions,
     pool::Connection,
     statements::{in_schema, quoted},
@@ -172,10 +173,11 @@ async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Resul
 async fn present(options: &PostgresOptions, connection: &Connection) -> Result<Present, OpenError> {
     let driver = |error: Error| opening(options, error);
     let schema = || options.schema.to_string();
-    let row = connection
-        .query_typed_one(READ_SCHEMA, &[(&&*options.schema, Type::TEXT)])
-        .await
-        .map_err(driver)?;
+    let name = [(
+        &&*options.schema as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::TEXT,
+    )];
+    let row = in_time(options, connection.query_typed_one(READ_SCHEMA, &name)).await?;
     let flag = |at: usize| row.try_get::<_, bool>(at).map_err(driver);
     let has_schema = flag(0)?;
     if !flag(2)? {
@@ -196,13 +198,12 @@ async fn present(options: &PostgresOptions, connection: &Connection) -> Result<P
         });
     }
     let texts: Vec<&str> = MIGRATIONS.to_vec();
-    let row = connection
-        .query_typed_one(
-            &in_schema(READ_MIGRATIONS, &options.schema),
-            &[(&texts, Type::TEXT_ARRAY)],
-        )
-        .await
-        .map_err(driver)?;
+    let read = in_schema(READ_MIGRATIONS, &options.schema);
+    let texts = [(
+        &texts as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::TEXT_ARRAY,
+    )];
+    let row = in_time(options, connection.query_typed_one(&read, &texts)).await?;
     let applied: i32 = row.try_get(0).map_err(driver)?;
     let differs: Option<i32> = row.try_get(1).map_err(driver)?;
     if applied > NEWEST {

@@ -4,7 +4,7 @@
 //! (`SET LOCAL`, sent together with its `BEGIN`; some 3 µs each, measured by pgbench). Startup parameters would be refused by a pooler, and a `SET` of the session
 //! would stay with whoever gets the server's connection next.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -35,25 +35,36 @@ pub(crate) struct Opened {
 /// Connects, looks whether the server will do, and brings the schema up to date.
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
     let pool = Pool::new(options)?;
-    let connection = pool.take_connection(options).await?;
+    let mut connection = pool.take_connection(options).await?;
     // Without a name, so that it passes any pooler.
-    let found = connection
-        .query_typed_one(READ_SERVER, &[])
-        .await
-        .and_then(|row| Found::read(&row))
-        .map_err(|error| opening(options, error))?;
+    let row = in_time(options, connection.query_typed_one(READ_SERVER, &[])).await?;
+    let found = Found::read(&row).map_err(|error| opening(options, error))?;
     found.check(options)?;
     migrate::migrate(options, &connection).await?;
     let read = in_schema(READ_INSTALLATION, &options.schema);
-    let installation = connection
-        .query_typed_one(&read, &[])
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| opening(options, error))?;
+    let row = in_time(options, connection.query_typed_one(&read, &[])).await?;
+    let installation = row.try_get(0).map_err(|error| opening(options, error))?;
+    connection.keep();
     drop(connection);
     let settings = settings(options, &found.synchronous_commit);
     let pool = pool.beginning_with(settings, &found.started_at);
     Ok(Opened { pool, installation })
+}
+
+/// What a statement of opening answers, if it does so within the time that connecting may take.
+/// proven by silence::a_server_that_says_nothing_more_is_not_opened
+pub(crate) async fn in_time<T>(
+    options: &PostgresOptions,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, OpenError> {
+    let waited = options.connect_wait();
+    match tokio::time::timeout(waited, statement).await {
+        Ok(answer) => answer.map_err(|error| opening(options, error)),
+        Err(_) => {
+            let at = options.server().0;
+            Err(OpenError::TimedOut { at, waited })
+        }
+    }
 }
 
 struct Found {

@@ -119,7 +119,7 @@ impl Pool {
         Ok(Connection {
             object: Some(self.connections.get().await?),
             shared: Arc::clone(&self.shared),
-            is_discarded: false,
+            is_kept: false,
         })
     }
 
@@ -128,12 +128,13 @@ impl Pool {
     }
 }
 
-/// A connection in use. It goes back to the pool when it is dropped, unless it was discarded or a panic drops it.
+/// A connection in use. It is thrown away when it is dropped, unless it was said to be kept: whoever is dropped in the middle of something leaves no
+/// half of it to the next.
 pub(crate) struct Connection {
     /// Taken when it is dropped, and not before.
     object: Option<Object>,
     shared: Arc<Shared>,
-    is_discarded: bool,
+    is_kept: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -154,7 +155,7 @@ impl Deref for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if (self.is_discarded || thread::panicking())
+        if (!self.is_kept || thread::panicking())
             && let Some(object) = self.object.take()
         {
             drop(Object::take(object));
@@ -172,9 +173,9 @@ pub(crate) enum Statement {
 }
 
 impl Connection {
-    /// Throws the connection away instead of handing it out again.
-    pub(crate) const fn discard(&mut self) {
-        self.is_discarded = true;
+    /// Hands the connection out again once it is dropped: all that was begun on it is over.
+    pub(crate) const fn keep(&mut self) {
+        self.is_kept = true;
     }
 
     /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on. Fails with a division by zero where the server was started
@@ -288,5 +289,37 @@ impl Connection {
                  (`prepared=false` in the URL, or PgBouncer 1.21 with `max_prepared_statements`)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_was_left_in_the_middle_is_not_handed_out_again() {
+        let database = stent_test_postgres::database().expect("a database for tests");
+        let options = PostgresOptions::from_url(database.url()).unwrap();
+        let pool = Pool::new(&options.pool_size(NonZeroUsize::MIN)).unwrap();
+        let mut first = pool.get("test").await.unwrap();
+        let pid = "SELECT pg_backend_pid()";
+        let before: i32 = first.query_one(pid, &[]).await.unwrap().get(0);
+        first.keep();
+        drop(first);
+
+        let second = pool.get("test").await.unwrap();
+        let same: i32 = second.query_one(pid, &[]).await.unwrap().get(0);
+        assert_eq!(same, before);
+        let waits = second.batch_execute("BEGIN; SELECT pg_sleep(600)");
+        assert!(waits.now_or_never().is_none());
+        drop(second);
+
+        let third = pool.get("test").await.unwrap();
+        let other: i32 = third.query_one(pid, &[]).await.unwrap().get(0);
+        assert_ne!(other, before);
     }
 }

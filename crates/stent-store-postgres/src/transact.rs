@@ -1,9 +1,9 @@
 //! Running requests: each in a transaction of its own, anew when another transaction was in its way.
 //!
 //! **Invariant:** a transaction runs in a task that nobody drops, whatever becomes of its caller; and a connection whose call failed in a way that
-//! leaves its state unknown is thrown away. No request takes longer than the store's patience, whatever the server does.
+//! leaves its state unknown is thrown away. No attempt takes longer than the store's patience, and a rollback after it, whatever the server does.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use stent_core::{FunctionName, Priority, QueueName, StoreError};
 use tokio_postgres::Row;
@@ -24,6 +24,9 @@ use crate::{
 /// How often a request is done anew before its caller is told to try again. Conflicts come from others that were faster, so each round
 /// lets at least one of them through.
 const ATTEMPTS_MAX: u32 = 20;
+
+/// How long a rollback may take, or a question that reads no table: neither waits for anybody.
+const ROLLBACK_WAIT: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// Does a request that changes something, to its end, even if the caller goes away.
@@ -64,16 +67,13 @@ impl Shared {
         drop(session);
         let fault = match done {
             Ok(answer) => {
+                connection.keep();
                 self.tell(hints);
                 return Ok(answer);
             }
             Err(fault) => fault,
         };
-        // A connection that cannot even roll back is thrown away.
-        if !fault.leaves_connection() || connection.batch_execute("ROLLBACK").await.is_err() {
-            connection.discard();
-        }
-        let fault = self.look_at_server(&connection, fault).await;
+        let fault = self.end(&mut connection, fault).await;
         Err(if is_committed {
             // Done anew, it would find what it made itself, and take it for somebody else's.
             // proven by cuts::a_dispatch_that_is_committed_is_never_said_to_have_changed_nothing
@@ -116,34 +116,45 @@ impl Shared {
         let looked = tokio::time::timeout(after, look.run(&session)).await;
         let looked = looked.unwrap_or(Err(Fault::Silent { after }));
         drop(session);
-        let lost = matches!(&looked, Err(fault) if !fault.leaves_connection());
-        if lost || connection.batch_execute("ROLLBACK").await.is_err() {
-            connection.discard();
-        }
         Ok(match looked {
-            Ok(answer) => Ok(answer),
-            Err(fault) => Err(self.look_at_server(&connection, fault).await),
+            Ok(answer) => {
+                if self.is_rolled_back(&connection).await {
+                    connection.keep();
+                }
+                Ok(answer)
+            }
+            Err(fault) => Err(self.end(&mut connection, fault).await),
         })
     }
 
-    /// Where a transaction did not begin because the server is another one: forgets what was known of the one before, of which this one may have
-    /// lost the newest part, and works with this one.
+    /// Whether the transaction could be rolled back. A connection on which that does not even succeed in time is not used again.
+    /// proven by silence::a_server_that_does_not_even_roll_back_is_waited_for_no_longer
+    async fn is_rolled_back(&self, connection: &Connection) -> bool {
+        let wait = self.patience.min(ROLLBACK_WAIT);
+        let ended = tokio::time::timeout(wait, connection.batch_execute("ROLLBACK")).await;
+        matches!(ended, Ok(Ok(())))
+    }
+
+    /// Ends a transaction that failed; why it did.
+    ///
+    /// Where it did not begin because the server is another one, forgets what was known of the one before, of which this one may have lost the newest
+    /// part, and works with this one.
     /// proven by cuts::what_is_remembered_of_a_server_is_forgotten_with_it
-    async fn look_at_server(&self, connection: &Connection, fault: Fault) -> Fault {
-        if !matches!(fault, Fault::OtherServer(_)) {
+    async fn end(&self, connection: &mut Connection, fault: Fault) -> Fault {
+        if !fault.leaves_connection() || !self.is_rolled_back(connection).await {
             return fault;
         }
-        let known = tokio::time::timeout(self.patience, connection.know_server()).await;
-        match known {
-            Ok(Ok(())) => {
-                self.forget_all();
-                fault
+        if matches!(fault, Fault::OtherServer(_)) {
+            let wait = self.patience.min(ROLLBACK_WAIT);
+            match tokio::time::timeout(wait, connection.know_server()).await {
+                Ok(Ok(())) => self.forget_all(),
+                Ok(Err(error)) => return Fault::Postgres(error),
+                // Whoever comes next asks again.
+                Err(_) => return fault,
             }
-            Ok(Err(error)) => Fault::Postgres(error),
-            Err(_) => Fault::Silent {
-                after: self.patience,
-            },
         }
+        connection.keep();
+        fault
     }
 }
 

@@ -13,6 +13,7 @@ mod pooler;
 mod races;
 mod roles;
 mod schema;
+mod silence;
 mod support;
 mod tls;
 mod within;
