@@ -197,6 +197,15 @@ impl Session<'_> {
             .with(Timestamp::MAX.as_micros()))
     }
 
+    /// The arguments of tasks.
+    pub(crate) async fn inputs(&self, ids: &[TaskId]) -> Result<HashMap<TaskId, Payload>, Fault> {
+        let existing = self.existing(Frame::Middle, ids).await?;
+        let inputs = existing.into_iter();
+        Ok(inputs
+            .map(|(id, (_, input))| (id, Payload::from_stored(input)))
+            .collect())
+    }
+
     /// What exists under ids.
     async fn existing(
         &self,

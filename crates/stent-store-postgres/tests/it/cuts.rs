@@ -1,13 +1,21 @@
 //! Answers that get lost once the database has done what was asked.
 
+use std::sync::{Arc, Mutex};
+
 use stent_conformance::requests::{claim, dispatch, execution, executions};
 use stent_core::{
-    Store as _, StoreError,
-    store::{DispatchRequest, Dispatched},
+    Outcome, Payload, Store as _, StoreError,
+    commit::{TaskCommit, Then},
+    store::{CommitRequest, DispatchRequest, Dispatched},
 };
 use stent_test_postgres::{Options, Stop};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_postgres::config::Host;
 
-use crate::support::{cluster, open, options};
+use crate::support::{cluster, database, open, options};
 
 /// Cuts whoever reads a task in no transaction of the store's, each of which has a path of its own.
 const CUT_READERS: &str = "\
@@ -90,4 +98,110 @@ async fn what_is_remembered_of_a_server_is_forgotten_with_it() {
     assert_eq!(claimed[0].task.queue.as_str(), "default");
     let queues = store.queues().await.unwrap();
     assert_eq!(queues.len(), 1);
+}
+
+/// What becomes of the next commit that passes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    No,
+    /// The server never gets it.
+    Before,
+    /// The server does it, and its answer is lost.
+    After,
+}
+
+/// Listens, and passes on to a server what it is sent; cuts a connection at its commit, once it is told to.
+async fn cutting(url: &str, cut: Arc<Mutex<Cut>>) -> String {
+    let config: tokio_postgres::Config = url.parse().expect("a URL");
+    let (Host::Tcp(host), port) = (config.get_hosts()[0].clone(), config.get_ports()[0]) else {
+        panic!("the server of the test is reached by TCP");
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("a port").to_string();
+    let replaced = url.replace(&format!("{host}:{port}"), &address);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect((host.as_str(), port)).await;
+            let server = server.expect("the server of the test");
+            tokio::spawn(pass_on(client, server, Arc::clone(&cut)));
+        }
+    });
+    replaced
+}
+
+async fn pass_on(mut client: TcpStream, mut server: TcpStream, cut: Arc<Mutex<Cut>>) {
+    let has = |said: &[u8], word: &[u8]| said.windows(word.len()).any(|part| part == word);
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut is_lost = false;
+    loop {
+        tokio::select! {
+            Ok(count) = client.read(&mut asked) => {
+                if has(&asked[..count], b"COMMIT\0") {
+                    match std::mem::replace(&mut *cut.lock().unwrap(), Cut::No) {
+                        Cut::No => {}
+                        Cut::Before => return,
+                        Cut::After => is_lost = true,
+                    }
+                }
+                if count == 0 || server.write_all(&asked[..count]).await.is_err() {
+                    return;
+                }
+            }
+            Ok(count) = server.read(&mut answered) => {
+                if is_lost && has(&answered[..count], b"COMMIT\0") {
+                    return;
+                }
+                if count == 0 || client.write_all(&answered[..count]).await.is_err() {
+                    return;
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_answer_is_lost_finds_out_what_it_leased() {
+    let database = database();
+    let cut = Arc::new(Mutex::new(Cut::No));
+    let url = cutting(database.url(), Arc::clone(&cut)).await;
+    let store = open(&url).await;
+    let made = [
+        dispatch(&store, "1").await.unwrap(),
+        dispatch(&store, "2").await.unwrap(),
+    ];
+    *cut.lock().unwrap() = Cut::After;
+    let claimed = claim(&store, 10).await.unwrap();
+    assert!(*cut.lock().unwrap() == Cut::No);
+    let ids: Vec<_> = claimed.iter().map(|one| one.task.execution).collect();
+    assert_eq!(ids, made);
+    let inputs: Vec<_> = claimed.iter().map(|one| one.input.as_str()).collect();
+    assert_eq!(inputs, ["1", "2"]);
+    let commits = claimed.iter().map(|one| TaskCommit {
+        task: one.task.id,
+        fence: one.task.fence,
+        number: 1,
+        assumes: Vec::new(),
+        writes: Vec::new(),
+        then: Then::End(Outcome::Completed(Payload::null())),
+    });
+    let commits = commits.collect();
+    let done = store.commit(CommitRequest { commits }).await.unwrap();
+    assert!(done.results.iter().all(|one| one.result.is_ok()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_was_cut_before_its_commit_says_that_nothing_was_leased() {
+    let database = database();
+    let cut = Arc::new(Mutex::new(Cut::No));
+    let url = cutting(database.url(), Arc::clone(&cut)).await;
+    let store = open(&url).await;
+    let made = dispatch(&store, "1").await.unwrap();
+    *cut.lock().unwrap() = Cut::Before;
+    let refused = claim(&store, 10).await.unwrap_err();
+    let is_sure = matches!(refused, StoreError::Retryable { .. });
+    assert!(is_sure, "{refused:?}");
+    let claimed = claim(&store, 10).await.unwrap();
+    assert_eq!(claimed[0].task.id, made.root());
+    assert_eq!(claimed[0].task.crashes.total, 0);
 }
