@@ -28,6 +28,14 @@ pub enum OpenError {
         /// Why.
         why: &'static str,
     },
+    /// A timeout is shorter or longer than PostgreSQL's can be.
+    #[error("`{key}` cannot be {value:?}; give it from 1 ms to 24 days")]
+    Timeout {
+        /// The parameter.
+        key: &'static str,
+        /// Its value.
+        value: Duration,
+    },
     /// A file of certificates or of a key cannot be used.
     #[error("cannot use the file `{}` of `{key}`: {why}", .path.display())]
     TlsFile {

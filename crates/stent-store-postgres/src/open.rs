@@ -34,6 +34,7 @@ pub(crate) struct Opened {
 
 /// Connects, looks whether the server will do, and brings the schema up to date.
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
+    options.check()?;
     let pool = Pool::new(options)?;
     let mut connection = pool.take_connection(options).await?;
     // Without a name, so that it passes any pooler.
@@ -135,8 +136,8 @@ fn settings(options: &PostgresOptions, synchronous_commit: &str) -> Arc<str> {
     format!("{bounds};\nSET LOCAL synchronous_commit = {synchronous_commit}").into()
 }
 
-/// Bounds for the statements of a transaction. Zero means none.
-pub(crate) fn timeouts(statement: Duration, lock: Duration) -> String {
+/// Bounds for the statements of a transaction.
+fn timeouts(statement: Duration, lock: Duration) -> String {
     format!(
         "SET LOCAL statement_timeout = {};\nSET LOCAL lock_timeout = {};\n\
          SET LOCAL idle_in_transaction_session_timeout = {};\n\

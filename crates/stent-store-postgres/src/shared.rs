@@ -68,13 +68,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A request has some statements, of which one may wait for as long as the server lets it; beyond that the server does not answer at all.
-/// Without a bound for statements there is none for requests.
 fn patience(statement_timeout: Duration) -> Duration {
-    if statement_timeout.is_zero() {
-        Duration::MAX
-    } else {
-        statement_timeout.saturating_mul(2)
-    }
+    statement_timeout.saturating_mul(2)
 }
 
 impl Shared {

@@ -1,9 +1,11 @@
 //! Opening: who makes the schema, and what is left as it is.
 
+use std::time::Duration;
+
 use stent_store_postgres::OpenError;
 use stent_test_postgres::{Options, Stop};
 
-use crate::support::{cluster, database, open, options, refusal};
+use crate::support::{cluster, database, open, options, refusal, whole};
 use stent_conformance::requests::{claim, dispatch, executions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,4 +174,27 @@ async fn migrations_that_are_killed_half_way_are_done_by_whoever_opens_next() {
     let store = open(database.url()).await;
     dispatch(&store, "1").await.unwrap();
     assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_timeout_that_no_transaction_could_begin_with_is_refused() {
+    let database = database();
+    let with = |parameter: &str| format!("{}?{parameter}", database.url());
+    let too_long = Duration::from_millis(1 << 31);
+    for refused in [
+        options(&with("statement_timeout=1000h")),
+        options(&with("lock_timeout=2147483648")),
+        options(database.url()).statement_timeout(Duration::ZERO),
+        options(database.url()).statement_timeout(Duration::from_micros(500)),
+        options(database.url()).lock_timeout(Duration::ZERO),
+        options(database.url()).lock_timeout(too_long),
+    ] {
+        let refused = refusal(refused).await;
+        let is_named = whole(&refused).contains("_timeout` cannot be");
+        assert!(is_named, "{refused}");
+    }
+    let longest = options(&with(
+        "statement_timeout=2147483647&lock_timeout=2147483647",
+    ));
+    dispatch(&longest.open().await.unwrap(), "1").await.unwrap();
 }
