@@ -195,6 +195,17 @@ pub enum OpenError {
         /// How long this one waited.
         waited: Duration,
     },
+    /// A transaction used a table all the time that a migration changes.
+    #[error(
+        "a transaction uses a table of the schema `{schema}` that is to be changed, for longer than {waited:?}; find it in `pg_stat_activity`, \
+         a dump or a long report maybe, and try again when it has ended"
+    )]
+    TablesInUse {
+        /// The schema.
+        schema: String,
+        /// How long this one waited.
+        waited: Duration,
+    },
     /// The server would lose acknowledged work when its machine stops.
     #[error(
         "PostgreSQL at `{at}` runs with `{setting} = off`, so that acknowledged work is lost when its machine stops; turn it on, \
@@ -250,6 +261,7 @@ impl OpenError {
                 | Self::NotReady { .. }
                 | Self::ReadOnly { .. }
                 | Self::Locked { .. }
+                | Self::TablesInUse { .. }
         )
     }
 }

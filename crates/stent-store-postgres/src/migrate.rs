@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Error, types::Type};
+use tokio::time::Instant;
+use tokio_postgres::{Error, error::SqlState, types::Type};
 
 use crate::{
     OpenError,
@@ -43,13 +44,16 @@ const READ_MIGRATIONS: &str = include_str!("../sql/open/read_migrations.sql");
 const RECORD_MIGRATION: &str = include_str!("../sql/open/record_migration.sql");
 const TRY_LOCK: &str = include_str!("../sql/open/try_migration_lock.sql");
 
-/// What a migration runs under, whatever a role or a database has set.
+/// What a migration runs under, whatever a role or a database has set. Whoever wants a table after it waits behind it: so it waits for one itself no
+/// longer than that, and comes back.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;SET LOCAL search_path=pg_catalog;\
      SET LOCAL synchronous_commit=on;SET LOCAL standard_conforming_strings=on;SET LOCAL statement_timeout=0;\
-     SET LOCAL lock_timeout=0;SET LOCAL idle_in_transaction_session_timeout='1min'";
+     SET LOCAL lock_timeout='1s';SET LOCAL idle_in_transaction_session_timeout='1min'";
 
-/// How long another program's migration is waited for.
+/// How long another program's migration is waited for, or a transaction that uses a table. A migration itself may take as long as it takes.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
+/// How long others have the tables for themselves until a migration tries again.
+const TABLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long it is until the lock is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
@@ -68,6 +72,8 @@ enum Step {
     Applied,
     /// Another program applies one.
     Locked,
+    /// Another transaction uses a table that one changes.
+    InUse,
 }
 
 /// Brings the schema up to date, if it may.
@@ -87,21 +93,25 @@ pub(crate) async fn migrate(
             needed,
         });
     }
-    let all = async {
-        loop {
-            match migrate_once(options, connection).await? {
-                Step::Newest => return Ok(()),
-                Step::Applied => {}
-                Step::Locked => tokio::time::sleep(LOCK_POLL).await,
+    let mut since = Instant::now();
+    loop {
+        let step = migrate_once(options, connection).await?;
+        let (schema, waited) = (options.schema.to_string(), LOCK_WAIT);
+        let is_over = since.elapsed() >= LOCK_WAIT;
+        match step {
+            Step::Newest => return Ok(()),
+            Step::Applied => since = Instant::now(),
+            Step::Locked if is_over => return Err(OpenError::Locked { schema, waited }),
+            Step::InUse if is_over => return Err(OpenError::TablesInUse { schema, waited }),
+            Step::Locked => tokio::time::sleep(LOCK_POLL).await,
+            Step::InUse => {
+                tracing::warn!(
+                    schema,
+                    "a migration waits for a transaction that uses a table"
+                );
+                tokio::time::sleep(TABLE_PAUSE).await;
             }
         }
-    };
-    match tokio::time::timeout(LOCK_WAIT, all).await {
-        Ok(done) => done,
-        Err(_) => Err(OpenError::Locked {
-            schema: options.schema.to_string(),
-            waited: LOCK_WAIT,
-        }),
     }
 }
 
@@ -113,7 +123,7 @@ async fn migrate_once(
     let driver = |error| opening(options, error);
     connection.batch_execute(BEGIN).await.map_err(driver)?;
     let applied = apply_next(options, connection).await;
-    let end = if applied.is_ok() {
+    let end = if matches!(applied, Ok(Step::Newest | Step::Applied)) {
         "COMMIT"
     } else {
         "ROLLBACK"
@@ -155,7 +165,13 @@ async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Resul
         connection.batch_execute(&table).await.map_err(driver)?;
     }
     let migration = in_schema(text, &options.schema);
-    connection.batch_execute(&migration).await.map_err(driver)?;
+    match connection.batch_execute(&migration).await {
+        // proven by opening::a_migration_that_waits_for_a_table_keeps_nobody_else_from_it
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            return Ok(Step::InUse);
+        }
+        applied => applied.map_err(driver)?,
+    }
     let record = in_schema(RECORD_MIGRATION, &options.schema);
     connection
         .query_typed(&record, &[(&number, Type::INT4), (text, Type::TEXT)])

@@ -5,7 +5,9 @@ use std::time::Duration;
 use stent_store_postgres::OpenError;
 use stent_test_postgres::{Options, Stop};
 
-use crate::support::{cluster, database, open, options, refusal, whole};
+use crate::support::{
+    SOON, client, cluster, database, open, options, refusal, sees_one_waiting, whole,
+};
 use stent_conformance::requests::{claim, dispatch, executions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,4 +199,27 @@ async fn a_timeout_that_no_transaction_could_begin_with_is_refused() {
         "statement_timeout=2147483647&lock_timeout=2147483647",
     ));
     dispatch(&longest.open().await.unwrap(), "1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_waits_for_a_table_keeps_nobody_else_from_it() {
+    let database = database();
+    drop(open(database.url()).await);
+    database
+        .sql(&format!(
+            "SET client_min_messages = warning; {BACK_TO_THE_FIRST}"
+        ))
+        .unwrap();
+    let (report, watch) = (client(&database).await, client(&database).await);
+    let reads = "BEGIN; LOCK TABLE stent.task_rows IN ACCESS SHARE MODE";
+    report.batch_execute(reads).await.unwrap();
+    let opening = tokio::spawn(options(database.url()).open());
+    sees_one_waiting(&watch).await;
+    // As a worker that goes on meanwhile.
+    let works = watch.batch_execute("SELECT FROM stent.task_rows FOR UPDATE");
+    tokio::time::timeout(SOON, works).await.unwrap().unwrap();
+    assert!(!opening.is_finished());
+    report.batch_execute("COMMIT").await.unwrap();
+    let opened = tokio::time::timeout(SOON, opening).await.unwrap();
+    dispatch(&opened.unwrap().unwrap(), "1").await.unwrap();
 }
