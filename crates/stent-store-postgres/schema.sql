@@ -307,7 +307,7 @@ CREATE INDEX workers_seen ON stent.worker_reports USING btree (seen_at DESC, nam
 --   set search_path=pg_catalog, pg_temp
 
 -- Function stent.glance(served text[], queues text[], injected bigint, ahead bigint, OUT present bigint, OUT is_wanted boolean, OUT due_next_at bigint, OUT passes_next_at bigint) returns record
---   set enable_seqscan=off, enable_hashjoin=off, enable_mergejoin=off, jit=off, plan_cache_mode=force_generic_plan
+--   set enable_seqscan=off, enable_hashjoin=off, enable_mergejoin=off, jit=off, plan_cache_mode=force_generic_plan, search_path=pg_catalog, pg_temp
 
 -- Function stent.instant_us(instant timestamp with time zone) returns bigint
 --   set search_path=pg_catalog, pg_temp
@@ -319,6 +319,7 @@ CREATE INDEX workers_seen ON stent.worker_reports USING btree (seen_at DESC, nam
 --   set search_path=pg_catalog, pg_temp
 
 -- Function stent.now_us() returns bigint
+--   set search_path=pg_catalog, pg_temp
 
 -- Function stent.span_us(span interval) returns bigint
 --   set search_path=pg_catalog, pg_temp

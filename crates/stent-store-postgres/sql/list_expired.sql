@@ -1,7 +1,7 @@
 -- The oldest executions that ended before an instant and of which no task is leased, locked; what others hold is left for later.
 -- proven by races::a_cleanup_passes_over_what_others_hold
 -- Indexes `tasks_ended`, `tasks_execution`.
-SELECT root.id
+SELECT root.id, root.operations
 FROM stent.task_rows AS root
 WHERE root.ended_at IS NOT NULL AND root.parent IS NULL AND root.ended_at < $1
   AND NOT EXISTS (

@@ -21,15 +21,23 @@ use crate::{shared::Shared, write::Verb};
 
 /// Requests with so many elements are transactions of their own: they have nothing to gain.
 const LARGE: usize = 64;
+/// So do requests with so many bytes of payloads.
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
 /// Requests that may wait. Beyond them callers are told to come back.
 const WAITING_MAX: usize = 10_000;
 /// Elements of one transaction.
 const TOGETHER_MAX: usize = 1_000;
+/// Bytes of payloads of one transaction: far below the gigabyte beyond which the server closes the connection on all, and little beside what each
+/// caller holds.
+const TOGETHER_MAX_BYTES: usize = 4 * LARGE_BYTES;
 
 /// A request that can be done together with others.
 pub(crate) trait Combine: Verb + Sized {
     /// How many elements it has.
     fn len(&self) -> usize;
+
+    /// How many bytes its payloads have.
+    fn bytes(&self) -> usize;
 
     /// Adds the elements of another one.
     fn append(&mut self, other: Self);
@@ -85,13 +93,15 @@ impl<V: Combine> Queue<V> {
     fn next(&self) -> Vec<Waiting<V>> {
         let mut state = self.lock();
         let mut together = Vec::new();
-        let mut elements: usize = 0;
-        while let Some(first) = state.waiting.front()
-            && (together.is_empty() || elements.saturating_add(first.request.len()) <= TOGETHER_MAX)
-            && let Some(first) = state.waiting.pop_front()
-        {
+        let (mut elements, mut bytes): (usize, usize) = (0, 0);
+        while let Some(first) = state.waiting.front() {
             elements = elements.saturating_add(first.request.len());
-            together.push(first);
+            bytes = bytes.saturating_add(first.request.bytes());
+            let is_full = elements > TOGETHER_MAX || bytes > TOGETHER_MAX_BYTES;
+            if is_full && !together.is_empty() {
+                break;
+            }
+            together.extend(state.waiting.pop_front());
         }
         if together.is_empty() {
             state.is_under_way = false;
@@ -106,7 +116,7 @@ impl Shared {
         self: &Arc<Self>,
         request: V,
     ) -> Result<V::Answer, StoreError> {
-        if request.len() >= LARGE {
+        if request.len() >= LARGE || request.bytes() >= LARGE_BYTES {
             return self.write(request).await;
         }
         let (reply, answer) = oneshot::channel();
@@ -224,6 +234,11 @@ impl Combine for DispatchRequest {
         self.executions.len()
     }
 
+    fn bytes(&self) -> usize {
+        let inputs = self.executions.iter().map(|one| &one.root.input);
+        inputs.map(|input| input.as_str().len()).sum()
+    }
+
     fn append(&mut self, mut other: Self) {
         self.executions.append(&mut other.executions);
     }
@@ -250,6 +265,11 @@ impl Combine for SignalRequest {
         self.signals.len()
     }
 
+    fn bytes(&self) -> usize {
+        let payloads = self.signals.iter().map(|signal| &signal.payload);
+        payloads.map(|payload| payload.as_str().len()).sum()
+    }
+
     fn append(&mut self, mut other: Self) {
         self.signals.append(&mut other.signals);
     }
@@ -266,5 +286,43 @@ impl Combine for SignalRequest {
 
     fn queue(shared: &Shared) -> &Queue<Self> {
         &shared.signals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stent_core::{ExecutionId, Payload, SignalId, SignalName, signal::NewSignal};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Requests of so many signals with so many bytes each.
+    fn waiting(requests: usize, signals: usize, bytes: usize) -> Queue<SignalRequest> {
+        let queue = Queue::default();
+        let signal = NewSignal {
+            id: SignalId::from_uuid(Uuid::nil()),
+            execution: ExecutionId::from_uuid(Uuid::nil()),
+            name: SignalName::new("go").unwrap(),
+            payload: Payload::from_stored("1".repeat(bytes)),
+        };
+        for _ in 0..requests {
+            let (reply, _) = oneshot::channel();
+            let request = SignalRequest {
+                signals: vec![signal.clone(); signals],
+            };
+            queue.lock().waiting.push_back(Waiting { request, reply });
+        }
+        queue
+    }
+
+    #[test]
+    fn those_who_go_together_are_not_too_many_and_not_too_large() {
+        let sizes = |queue: &Queue<SignalRequest>| {
+            let sizes = std::iter::from_fn(|| Some(queue.next().len()).filter(|size| *size > 0));
+            sizes.collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&waiting(25, 63, 1)), [15, 10]);
+        assert_eq!(sizes(&waiting(9, 1, LARGE_BYTES - 1)), [4, 4, 1]);
+        assert_eq!(sizes(&waiting(2, 1, TOGETHER_MAX_BYTES + 1)), [1, 1]);
     }
 }

@@ -28,6 +28,14 @@ pub enum OpenError {
         /// Why.
         why: &'static str,
     },
+    /// A timeout is shorter or longer than PostgreSQL's can be.
+    #[error("`{key}` cannot be {value:?}; give it from 1 ms to 24 days")]
+    Timeout {
+        /// The parameter.
+        key: &'static str,
+        /// Its value.
+        value: Duration,
+    },
     /// A file of certificates or of a key cannot be used.
     #[error("cannot use the file `{}` of `{key}`: {why}", .path.display())]
     TlsFile {
@@ -187,6 +195,17 @@ pub enum OpenError {
         /// How long this one waited.
         waited: Duration,
     },
+    /// A transaction used a table all the time that a migration changes.
+    #[error(
+        "a transaction uses a table of the schema `{schema}` that is to be changed, for longer than {waited:?}; find it in `pg_stat_activity`, \
+         a dump or a long report maybe, and try again when it has ended"
+    )]
+    TablesInUse {
+        /// The schema.
+        schema: String,
+        /// How long this one waited.
+        waited: Duration,
+    },
     /// The server would lose acknowledged work when its machine stops.
     #[error(
         "PostgreSQL at `{at}` runs with `{setting} = off`, so that acknowledged work is lost when its machine stops; turn it on, \
@@ -242,6 +261,7 @@ impl OpenError {
                 | Self::NotReady { .. }
                 | Self::ReadOnly { .. }
                 | Self::Locked { .. }
+                | Self::TablesInUse { .. }
         )
     }
 }

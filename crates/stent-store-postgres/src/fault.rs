@@ -27,6 +27,9 @@ pub(crate) enum Fault {
     /// It happened when the commit had been sent.
     #[error("the commit failed")]
     Commit(#[source] tokio_postgres::Error),
+    /// The server was started since what is remembered of it was read: the transaction ended where it began, and is done anew.
+    #[error("the server was started anew")]
+    OtherServer(#[source] tokio_postgres::Error),
     /// A row that this version cannot read.
     #[error("row `{row}` of `{table}` cannot be read: {what}")]
     Row {
@@ -45,22 +48,31 @@ pub(crate) enum Fault {
 impl Fault {
     fn code(&self) -> Option<&SqlState> {
         match self {
-            Self::Postgres(error) | Self::Commit(error) => error.code(),
+            Self::Postgres(error) | Self::Commit(error) | Self::OtherServer(error) => error.code(),
             Self::Row { .. } | Self::Silent { .. } | Self::Again => None,
         }
     }
 
     /// Whether the transaction was rolled back for what another one did, so that it is done anew at once.
     pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Again) || self.code().is_some_and(|code| CONFLICTS.contains(code))
+        matches!(self, Self::Again | Self::OtherServer(_))
+            || self.code().is_some_and(|code| CONFLICTS.contains(code))
     }
 
     /// Whether the connection may still be used.
     pub(crate) fn leaves_connection(&self) -> bool {
         match self {
-            Self::Again | Self::Row { .. } => true,
+            Self::Again | Self::OtherServer(_) | Self::Row { .. } => true,
             Self::Silent { .. } => false,
             Self::Postgres(_) | Self::Commit(_) => self.code().is_some(),
+        }
+    }
+
+    /// What it means for a request that was committed already, and whose answer it kept from being read.
+    pub(crate) fn after_commit(self, operation: &str) -> StoreError {
+        StoreError::OutcomeUnknown {
+            what: format!("`{operation}` was committed, and how it went could not be read"),
+            source: Some(Box::new(self)),
         }
     }
 
@@ -77,6 +89,10 @@ impl Fault {
                 what: format!(
                     "nobody knows whether `{operation}` was done; its connection is closed"
                 ),
+                source: Some(Box::new(self)),
+            },
+            Self::OtherServer(_) => StoreError::Retryable {
+                what: format!("`{operation}` met one server after the other"),
                 source: Some(Box::new(self)),
             },
             Self::Again => StoreError::Retryable {

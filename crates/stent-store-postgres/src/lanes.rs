@@ -1,4 +1,5 @@
-//! The rows of `lanes`, in memory. One never changes and never goes, so what is known of it stays true.
+//! The rows of `lanes`, in memory. One never changes and never goes, so what is known of it stays true for as long as the server is the same: a standby
+//! that took over may lack the newest rows, and give their numbers to others.
 
 use std::{
     collections::HashMap,
@@ -37,6 +38,11 @@ impl Lanes {
         let mut maps = self.write();
         maps.by_row.insert(row, names.clone());
         maps.rows.insert(names, row);
+    }
+
+    /// Knows nothing any more.
+    pub(crate) fn forget(&self) {
+        *self.write() = Maps::default();
     }
 
     /// Whether the row of a lane is known.

@@ -6,28 +6,31 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Error, types::Type};
+use tokio::time::Instant;
+use tokio_postgres::{Error, error::SqlState, types::Type};
 
 use crate::{
     OpenError,
     error::opening,
+    open::in_time,
     options::PostgresOptions,
     pool::Connection,
     statements::{in_schema, quoted},
 };
 
 /// Every migration, in order; the first makes schema 1. A released one is never edited.
-pub(crate) const MIGRATIONS: [&str; 6] = [
+pub(crate) const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_plain_sql.sql"),
     include_str!("../migrations/0003_views.sql"),
     include_str!("../migrations/0004_comments.sql"),
     include_str!("../migrations/0005_attempt_ends.sql"),
     include_str!("../migrations/0006_glance.sql"),
+    include_str!("../migrations/0007_search_paths.sql"),
 ];
 
 /// The newest schema that this version knows.
-pub(crate) const NEWEST: i32 = 6;
+pub(crate) const NEWEST: i32 = 7;
 
 const _: () = assert!(
     NEWEST as usize == MIGRATIONS.len(),
@@ -41,13 +44,16 @@ const READ_MIGRATIONS: &str = include_str!("../sql/open/read_migrations.sql");
 const RECORD_MIGRATION: &str = include_str!("../sql/open/record_migration.sql");
 const TRY_LOCK: &str = include_str!("../sql/open/try_migration_lock.sql");
 
-/// What a migration runs under, whatever a role or a database has set.
+/// What a migration runs under, whatever a role or a database has set. Whoever wants a table after it waits behind it: so it waits for one itself no
+/// longer than that, and comes back.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;SET LOCAL search_path=pg_catalog;\
      SET LOCAL synchronous_commit=on;SET LOCAL standard_conforming_strings=on;SET LOCAL statement_timeout=0;\
-     SET LOCAL lock_timeout=0;SET LOCAL idle_in_transaction_session_timeout='1min'";
+     SET LOCAL lock_timeout='1s';SET LOCAL idle_in_transaction_session_timeout='1min'";
 
-/// How long another program's migration is waited for.
+/// How long another program's migration is waited for, or a transaction that uses a table. A migration itself may take as long as it takes.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
+/// How long others have the tables for themselves until a migration tries again.
+const TABLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long it is until the lock is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
@@ -66,6 +72,8 @@ enum Step {
     Applied,
     /// Another program applies one.
     Locked,
+    /// Another transaction uses a table that one changes.
+    InUse,
 }
 
 /// Brings the schema up to date, if it may.
@@ -85,21 +93,25 @@ pub(crate) async fn migrate(
             needed,
         });
     }
-    let all = async {
-        loop {
-            match migrate_once(options, connection).await? {
-                Step::Newest => return Ok(()),
-                Step::Applied => {}
-                Step::Locked => tokio::time::sleep(LOCK_POLL).await,
+    let mut since = Instant::now();
+    loop {
+        let step = migrate_once(options, connection).await?;
+        let (schema, waited) = (options.schema.to_string(), LOCK_WAIT);
+        let is_over = since.elapsed() >= LOCK_WAIT;
+        match step {
+            Step::Newest => return Ok(()),
+            Step::Applied => since = Instant::now(),
+            Step::Locked if is_over => return Err(OpenError::Locked { schema, waited }),
+            Step::InUse if is_over => return Err(OpenError::TablesInUse { schema, waited }),
+            Step::Locked => tokio::time::sleep(LOCK_POLL).await,
+            Step::InUse => {
+                tracing::warn!(
+                    schema,
+                    "a migration waits for a transaction that uses a table"
+                );
+                tokio::time::sleep(TABLE_PAUSE).await;
             }
         }
-    };
-    match tokio::time::timeout(LOCK_WAIT, all).await {
-        Ok(done) => done,
-        Err(_) => Err(OpenError::Locked {
-            schema: options.schema.to_string(),
-            waited: LOCK_WAIT,
-        }),
     }
 }
 
@@ -111,7 +123,7 @@ async fn migrate_once(
     let driver = |error| opening(options, error);
     connection.batch_execute(BEGIN).await.map_err(driver)?;
     let applied = apply_next(options, connection).await;
-    let end = if applied.is_ok() {
+    let end = if matches!(applied, Ok(Step::Newest | Step::Applied)) {
         "COMMIT"
     } else {
         "ROLLBACK"
@@ -153,7 +165,13 @@ async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Resul
         connection.batch_execute(&table).await.map_err(driver)?;
     }
     let migration = in_schema(text, &options.schema);
-    connection.batch_execute(&migration).await.map_err(driver)?;
+    match connection.batch_execute(&migration).await {
+        // proven by opening::a_migration_that_waits_for_a_table_keeps_nobody_else_from_it
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            return Ok(Step::InUse);
+        }
+        applied => applied.map_err(driver)?,
+    }
     let record = in_schema(RECORD_MIGRATION, &options.schema);
     connection
         .query_typed(&record, &[(&number, Type::INT4), (text, Type::TEXT)])
@@ -171,10 +189,11 @@ async fn apply_next(options: &PostgresOptions, connection: &Connection) -> Resul
 async fn present(options: &PostgresOptions, connection: &Connection) -> Result<Present, OpenError> {
     let driver = |error: Error| opening(options, error);
     let schema = || options.schema.to_string();
-    let row = connection
-        .query_typed_one(READ_SCHEMA, &[(&&*options.schema, Type::TEXT)])
-        .await
-        .map_err(driver)?;
+    let name = [(
+        &&*options.schema as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::TEXT,
+    )];
+    let row = in_time(options, connection.query_typed_one(READ_SCHEMA, &name)).await?;
     let flag = |at: usize| row.try_get::<_, bool>(at).map_err(driver);
     let has_schema = flag(0)?;
     if !flag(2)? {
@@ -195,13 +214,12 @@ async fn present(options: &PostgresOptions, connection: &Connection) -> Result<P
         });
     }
     let texts: Vec<&str> = MIGRATIONS.to_vec();
-    let row = connection
-        .query_typed_one(
-            &in_schema(READ_MIGRATIONS, &options.schema),
-            &[(&texts, Type::TEXT_ARRAY)],
-        )
-        .await
-        .map_err(driver)?;
+    let read = in_schema(READ_MIGRATIONS, &options.schema);
+    let texts = [(
+        &texts as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::TEXT_ARRAY,
+    )];
+    let row = in_time(options, connection.query_typed_one(&read, &texts)).await?;
     let applied: i32 = row.try_get(0).map_err(driver)?;
     let differs: Option<i32> = row.try_get(1).map_err(driver)?;
     if applied > NEWEST {

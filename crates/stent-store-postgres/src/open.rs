@@ -4,7 +4,7 @@
 //! (`SET LOCAL`, sent together with its `BEGIN`; some 3 µs each, measured by pgbench). Startup parameters would be refused by a pooler, and a `SET` of the session
 //! would stay with whoever gets the server's connection next.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -34,25 +34,38 @@ pub(crate) struct Opened {
 
 /// Connects, looks whether the server will do, and brings the schema up to date.
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
+    options.check()?;
     let pool = Pool::new(options)?;
-    let connection = pool.take_connection(options).await?;
+    let mut connection = pool.take_connection(options).await?;
     // Without a name, so that it passes any pooler.
-    let found = connection
-        .query_typed_one(READ_SERVER, &[])
-        .await
-        .and_then(|row| Found::read(&row))
-        .map_err(|error| opening(options, error))?;
+    let row = in_time(options, connection.query_typed_one(READ_SERVER, &[])).await?;
+    let found = Found::read(&row).map_err(|error| opening(options, error))?;
     found.check(options)?;
     migrate::migrate(options, &connection).await?;
     let read = in_schema(READ_INSTALLATION, &options.schema);
-    let installation = connection
-        .query_typed_one(&read, &[])
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| opening(options, error))?;
+    let row = in_time(options, connection.query_typed_one(&read, &[])).await?;
+    let installation = row.try_get(0).map_err(|error| opening(options, error))?;
+    connection.keep();
     drop(connection);
-    let pool = pool.beginning_with(settings(options, &found.synchronous_commit));
+    let settings = settings(options, &found.synchronous_commit);
+    let pool = pool.beginning_with(settings, &found.started_at);
     Ok(Opened { pool, installation })
+}
+
+/// What a statement of opening answers, if it does so within the time that connecting may take.
+/// proven by silence::a_server_that_says_nothing_more_is_not_opened
+pub(crate) async fn in_time<T>(
+    options: &PostgresOptions,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, OpenError> {
+    let waited = options.connect_wait();
+    match tokio::time::timeout(waited, statement).await {
+        Ok(answer) => answer.map_err(|error| opening(options, error)),
+        Err(_) => {
+            let at = options.server().0;
+            Err(OpenError::TimedOut { at, waited })
+        }
+    }
 }
 
 struct Found {
@@ -63,6 +76,7 @@ struct Found {
     is_synced: bool,
     has_full_pages: bool,
     synchronous_commit: String,
+    started_at: String,
 }
 
 impl Found {
@@ -75,6 +89,7 @@ impl Found {
             is_synced: row.try_get(4)?,
             has_full_pages: row.try_get(5)?,
             synchronous_commit: row.try_get(6)?,
+            started_at: row.try_get(7)?,
         })
     }
 
@@ -121,8 +136,8 @@ fn settings(options: &PostgresOptions, synchronous_commit: &str) -> Arc<str> {
     format!("{bounds};\nSET LOCAL synchronous_commit = {synchronous_commit}").into()
 }
 
-/// Bounds for the statements of a transaction. Zero means none.
-pub(crate) fn timeouts(statement: Duration, lock: Duration) -> String {
+/// Bounds for the statements of a transaction.
+fn timeouts(statement: Duration, lock: Duration) -> String {
     format!(
         "SET LOCAL statement_timeout = {};\nSET LOCAL lock_timeout = {};\n\
          SET LOCAL idle_in_transaction_session_timeout = {};\n\

@@ -1,6 +1,9 @@
 //! What may be set: by a URL, by a key/value string as libpq reads it, or by methods.
 
-use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, str::FromStr, sync::Arc,
+    time::Duration,
+};
 
 use stent_core::Clock;
 use tokio_postgres::config::Host;
@@ -17,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a statement waits for a lock: half of the statement's time, so that a caller learns that it was a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
+/// What both timeouts may be: PostgreSQL counts them in milliseconds, and takes zero for none.
+const TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_millis(i32::MAX as u64);
 /// How long a connection may be silent before the kernel asks whether its other end is there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 /// How long data may stay unacknowledged before the kernel gives a connection up: a vanished server is noticed in this time.
@@ -195,13 +201,13 @@ impl PostgresOptions {
         self
     }
 
-    /// How long one statement may take before it fails as retryable. Default 30 s, at least 1 ms.
+    /// How long one statement may take before it fails as retryable. Default 30 s; from 1 ms to 24 days.
     pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout;
         self
     }
 
-    /// How long a statement waits for another program's lock before it fails as retryable. Default 15 s, at least 1 ms.
+    /// How long a statement waits for another program's lock before it fails as retryable. Default 15 s; from 1 ms to 24 days.
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
@@ -272,6 +278,19 @@ impl PostgresOptions {
     /// As [`OpenError`] says. Any number of programs may open one database at once.
     pub async fn open(self) -> Result<PostgresStore, OpenError> {
         PostgresStore::open_with(self).await
+    }
+
+    /// Refuses what no transaction could begin with.
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        for (key, value) in [
+            ("statement_timeout", self.statement_timeout),
+            ("lock_timeout", self.lock_timeout),
+        ] {
+            if !TIMEOUTS.contains(&value) {
+                return Err(OpenError::Timeout { key, value });
+            }
+        }
+        Ok(())
     }
 
     /// Hosts and ports, to be shown.

@@ -7,7 +7,7 @@ use std::{
     task::Poll,
 };
 
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use crate::{fault::Fault, pool::Statement, session::Session, statements::Sql};
 
@@ -83,7 +83,11 @@ impl Session<'_> {
         for call in calls {
             let prepared = self.prepare(call.sql);
             statements.push(match &mut begin {
-                Some(begin) => after(begin, prepared).await?,
+                Some(begin) => match after(begin, prepared).await {
+                    Ok(statement) => statement,
+                    // Why the transaction did not begin says more than that there is none.
+                    Err(fault) => return Err(begin.await.err().unwrap_or(fault)),
+                },
                 None => prepared.await?,
             });
         }
@@ -106,8 +110,13 @@ impl Session<'_> {
     fn begin(&self, sql: Sql) -> Answer<'_> {
         Box::pin(async move {
             let text = self.shared.statements.text(sql);
-            self.connection.begin(text).await?;
-            Ok(Vec::new())
+            match self.connection.begin(text).await {
+                Ok(()) => Ok(Vec::new()),
+                Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
+                    Err(Fault::OtherServer(error))
+                }
+                Err(error) => Err(error.into()),
+            }
         })
     }
 

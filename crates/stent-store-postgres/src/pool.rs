@@ -7,7 +7,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -25,6 +25,16 @@ use tokio_postgres::{
 
 use crate::{OpenError, error, options::PostgresOptions, tls};
 
+/// When the server was started.
+const READ_START: &str = include_str!("../sql/open/read_start.sql");
+
+/// A statement that divides by zero on any server but the one that was started at an instant. A standby that took over is another one, and so is
+/// one that began from a backup.
+fn guard(started_at: &str) -> Arc<str> {
+    format!("SELECT 1 / (pg_postmaster_start_time() = '{started_at}+00'::timestamptz)::integer")
+        .into()
+}
+
 /// The connections of one store.
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -35,6 +45,8 @@ pub(crate) struct Pool {
 struct Shared {
     /// What each transaction sets before anything else.
     settings: Arc<str>,
+    /// What each transaction asks next, and fails at where the server was started since what is remembered of it was read.
+    guard: RwLock<Arc<str>>,
     /// Whether statements are prepared once per connection. Ends for good when a pooler turns out not to keep track of them.
     is_prepared: AtomicBool,
     /// The types of parameters, by the text of the statement.
@@ -69,17 +81,19 @@ impl Pool {
             connections,
             shared: Arc::new(Shared {
                 settings: "".into(),
+                guard: RwLock::new("".into()),
                 is_prepared: AtomicBool::new(options.prepared),
                 types: Mutex::default(),
             }),
         })
     }
 
-    /// The same connections, whose transactions begin with these settings.
-    pub(crate) fn beginning_with(self, settings: Arc<str>) -> Self {
+    /// The same connections, whose transactions begin with these settings, on a server that was started at this instant.
+    pub(crate) fn beginning_with(self, settings: Arc<str>, started_at: &str) -> Self {
         let is_prepared = AtomicBool::new(self.is_prepared());
         let shared = Arc::new(Shared {
             settings,
+            guard: RwLock::new(guard(started_at)),
             is_prepared,
             types: Mutex::default(),
         });
@@ -105,7 +119,7 @@ impl Pool {
         Ok(Connection {
             object: Some(self.connections.get().await?),
             shared: Arc::clone(&self.shared),
-            is_discarded: false,
+            is_kept: false,
         })
     }
 
@@ -114,12 +128,13 @@ impl Pool {
     }
 }
 
-/// A connection in use. It goes back to the pool when it is dropped, unless it was discarded or a panic drops it.
+/// A connection in use. It is thrown away when it is dropped, unless it was said to be kept: whoever is dropped in the middle of something leaves no
+/// half of it to the next.
 pub(crate) struct Connection {
     /// Taken when it is dropped, and not before.
     object: Option<Object>,
     shared: Arc<Shared>,
-    is_discarded: bool,
+    is_kept: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -140,7 +155,7 @@ impl Deref for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if (self.is_discarded || thread::panicking())
+        if (!self.is_kept || thread::panicking())
             && let Some(object) = self.object.take()
         {
             drop(Object::take(object));
@@ -158,15 +173,31 @@ pub(crate) enum Statement {
 }
 
 impl Connection {
-    /// Throws the connection away instead of handing it out again.
-    pub(crate) const fn discard(&mut self) {
-        self.is_discarded = true;
+    /// Hands the connection out again once it is dropped: all that was begun on it is over.
+    pub(crate) const fn keep(&mut self) {
+        self.is_kept = true;
     }
 
-    /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on.
+    /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on. Fails with a division by zero where the server was started
+    /// since [`know_server`](Self::know_server).
     pub(crate) async fn begin(&self, text: &str) -> Result<(), Error> {
-        self.batch_execute(&format!("{text};{}", self.shared.settings))
+        let guard = self.shared.guard.read();
+        let guard = Arc::clone(&guard.unwrap_or_else(PoisonError::into_inner));
+        self.batch_execute(&format!("{text};{};{guard}", self.shared.settings))
             .await
+    }
+
+    /// Takes the server that answers now for the one to work with.
+    pub(crate) async fn know_server(&self) -> Result<(), Error> {
+        let row = self.query_typed_one(READ_START, &[]).await?;
+        let known = guard(row.try_get(0)?);
+        let mut guard = self
+            .shared
+            .guard
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *guard = known;
+        Ok(())
     }
 
     /// Whether statements are prepared once per connection.
@@ -258,5 +289,37 @@ impl Connection {
                  (`prepared=false` in the URL, or PgBouncer 1.21 with `max_prepared_statements`)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_was_left_in_the_middle_is_not_handed_out_again() {
+        let database = stent_test_postgres::database().expect("a database for tests");
+        let options = PostgresOptions::from_url(database.url()).unwrap();
+        let pool = Pool::new(&options.pool_size(NonZeroUsize::MIN)).unwrap();
+        let mut first = pool.get("test").await.unwrap();
+        let pid = "SELECT pg_backend_pid()";
+        let before: i32 = first.query_one(pid, &[]).await.unwrap().get(0);
+        first.keep();
+        drop(first);
+
+        let second = pool.get("test").await.unwrap();
+        let same: i32 = second.query_one(pid, &[]).await.unwrap().get(0);
+        assert_eq!(same, before);
+        let waits = second.batch_execute("BEGIN; SELECT pg_sleep(600)");
+        assert!(waits.now_or_never().is_none());
+        drop(second);
+
+        let third = pool.get("test").await.unwrap();
+        let other: i32 = third.query_one(pid, &[]).await.unwrap().get(0);
+        assert_ne!(other, before);
     }
 }

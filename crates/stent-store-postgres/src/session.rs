@@ -36,7 +36,7 @@ pub(crate) struct Session<'s> {
     pub(crate) locked: HashSet<ExecutionId>,
     /// Children that had not ended when they were looked up, in the order of their making.
     pub(crate) children: HashMap<TaskId, Vec<TaskId>>,
-    /// Whether the request was done by statements that need no commit.
+    /// Whether the request was done by statements that need no commit any more. A failure from then on is no news of the request.
     pub(crate) is_finished: bool,
     hints: Vec<Hint>,
 }

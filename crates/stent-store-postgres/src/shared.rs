@@ -23,7 +23,7 @@ use crate::{
 /// Places that are remembered, some 5 MB of them. Beyond them the memory begins anew.
 const PLACES_MAX: usize = 65_536;
 
-/// Where a task stands in its tree. That never changes, so what is remembered stays true.
+/// Where a task stands in its tree. That never changes, so what is remembered stays true for as long as the server is the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) execution: ExecutionId,
@@ -68,13 +68,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A request has some statements, of which one may wait for as long as the server lets it; beyond that the server does not answer at all.
-/// Without a bound for statements there is none for requests.
 fn patience(statement_timeout: Duration) -> Duration {
-    if statement_timeout.is_zero() {
-        Duration::MAX
-    } else {
-        statement_timeout.saturating_mul(2)
-    }
+    statement_timeout.saturating_mul(2)
 }
 
 impl Shared {
@@ -137,6 +132,13 @@ impl Shared {
         for id in tasks {
             places.remove(&id);
         }
+    }
+
+    /// Forgets whatever was read from the server.
+    pub(crate) fn forget_all(&self) {
+        self.lanes.forget();
+        lock(&self.places).clear();
+        self.set_found_nothing(false);
     }
 
     pub(crate) fn deadlocks_looked_for_at(&self) -> Option<Timestamp> {

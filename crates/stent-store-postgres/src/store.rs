@@ -18,7 +18,7 @@ use crate::{
     OpenError, PostgresOptions, open,
     read::{Functions, Queues, Workers},
     shared::Shared,
-    write::{CancelRequest, Claim, Claimed, HealthCheck, ReplayRequest, Sweep, Untangle},
+    write::{CancelRequest, Claim, Claimed, HealthCheck, ReplayRequest, Sweep, Unsure, Untangle},
 };
 
 /// Stent's store on PostgreSQL. Clones share one pool of connections.
@@ -74,13 +74,23 @@ impl Store for PostgresStore {
         let mut stolen = Vec::new();
         let mut swept = None;
         let mut is_untangled = false;
+        let unsure = Unsure::default();
         loop {
             let claim = Claim {
                 request: request.clone(),
                 swept: swept.clone(),
                 is_untangled,
+                unsure: unsure.clone(),
             };
-            match self.shared.write(claim).await? {
+            let claimed = match self.shared.write(claim).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    let terms = &request.terms;
+                    let (answer, unreadable) = self.shared.resolve(error, &unsure, terms).await?;
+                    Claimed::Done(answer, unreadable)
+                }
+            };
+            match claimed {
                 Claimed::Sweep => {
                     stolen = self.shared.write(Sweep { crash_limit }).await?;
                     swept = Some(stolen.iter().map(|one| one.task).collect());

@@ -1,9 +1,9 @@
 //! Running requests: each in a transaction of its own, anew when another transaction was in its way.
 //!
 //! **Invariant:** a transaction runs in a task that nobody drops, whatever becomes of its caller; and a connection whose call failed in a way that
-//! leaves its state unknown is thrown away. No request takes longer than the store's patience, whatever the server does.
+//! leaves its state unknown is thrown away. No attempt takes longer than the store's patience, and a rollback after it, whatever the server does.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use stent_core::{FunctionName, Priority, QueueName, StoreError};
 use tokio_postgres::Row;
@@ -12,6 +12,7 @@ use crate::{
     fault::Fault,
     lanes::LaneNames,
     pipeline::{Call, Frame},
+    pool::Connection,
     read::Look,
     rows::Reading,
     session::Session,
@@ -23,6 +24,9 @@ use crate::{
 /// How often a request is done anew before its caller is told to try again. Conflicts come from others that were faster, so each round
 /// lets at least one of them through.
 const ATTEMPTS_MAX: u32 = 20;
+
+/// How long a rollback may take, or a question that reads no table: neither waits for anybody.
+const ROLLBACK_WAIT: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// Does a request that changes something, to its end, even if the caller goes away.
@@ -59,19 +63,23 @@ impl Shared {
         let done = tokio::time::timeout(after, session.transact(verb)).await;
         let done = done.unwrap_or(Err(Fault::Silent { after }));
         let hints = session.take_hints();
+        let is_committed = session.is_finished;
         drop(session);
         let fault = match done {
             Ok(answer) => {
+                connection.keep();
                 self.tell(hints);
                 return Ok(answer);
             }
             Err(fault) => fault,
         };
-        // A connection that cannot even roll back is thrown away.
-        if !fault.leaves_connection() || connection.batch_execute("ROLLBACK").await.is_err() {
-            connection.discard();
-        }
-        Err(if fault.is_conflict() {
+        let fault = self.end(&mut connection, fault).await;
+        Err(if is_committed {
+            // Done anew, it would find what it made itself, and take it for somebody else's.
+            // proven by cuts::a_dispatch_that_is_committed_is_never_said_to_have_changed_nothing
+            self.tell(hints);
+            Failure::Store(fault.after_commit(V::NAME))
+        } else if fault.is_conflict() {
             Failure::Conflict(fault)
         } else {
             Failure::Store(fault.into_store_error(V::NAME))
@@ -82,17 +90,14 @@ impl Shared {
     pub(crate) async fn read<L: Look>(self: &Arc<Self>, look: L) -> Result<L::Answer, StoreError> {
         let shared = Arc::clone(self);
         let running = tokio::spawn(async move {
-            let mut connection = shared.pool.get(L::NAME).await?;
-            let session = Session::new(&connection, &shared);
-            let after = shared.patience;
-            let looked = tokio::time::timeout(after, look.run(&session)).await;
-            let looked = looked.unwrap_or(Err(Fault::Silent { after }));
-            drop(session);
-            let lost = matches!(&looked, Err(fault) if !fault.leaves_connection());
-            if lost || connection.batch_execute("ROLLBACK").await.is_err() {
-                connection.discard();
+            let mut left = ATTEMPTS_MAX;
+            loop {
+                left = left.saturating_sub(1);
+                match shared.look_once(&look).await? {
+                    Err(Fault::OtherServer(_)) if left > 0 => {}
+                    looked => return looked.map_err(|fault| fault.into_store_error(L::NAME)),
+                }
             }
-            looked.map_err(|fault| fault.into_store_error(L::NAME))
         });
         running.await.unwrap_or_else(|stopped| {
             Err(StoreError::Retryable {
@@ -100,6 +105,56 @@ impl Shared {
                 source: Some(Box::new(stopped)),
             })
         })
+    }
+}
+
+impl Shared {
+    async fn look_once<L: Look>(&self, look: &L) -> Result<Result<L::Answer, Fault>, StoreError> {
+        let mut connection = self.pool.get(L::NAME).await?;
+        let session = Session::new(&connection, self);
+        let after = self.patience;
+        let looked = tokio::time::timeout(after, look.run(&session)).await;
+        let looked = looked.unwrap_or(Err(Fault::Silent { after }));
+        drop(session);
+        Ok(match looked {
+            Ok(answer) => {
+                if self.is_rolled_back(&connection).await {
+                    connection.keep();
+                }
+                Ok(answer)
+            }
+            Err(fault) => Err(self.end(&mut connection, fault).await),
+        })
+    }
+
+    /// Whether the transaction could be rolled back. A connection on which that does not even succeed in time is not used again.
+    /// proven by silence::a_server_that_does_not_even_roll_back_is_waited_for_no_longer
+    async fn is_rolled_back(&self, connection: &Connection) -> bool {
+        let wait = self.patience.min(ROLLBACK_WAIT);
+        let ended = tokio::time::timeout(wait, connection.batch_execute("ROLLBACK")).await;
+        matches!(ended, Ok(Ok(())))
+    }
+
+    /// Ends a transaction that failed; why it did.
+    ///
+    /// Where it did not begin because the server is another one, forgets what was known of the one before, of which this one may have lost the newest
+    /// part, and works with this one.
+    /// proven by cuts::what_is_remembered_of_a_server_is_forgotten_with_it
+    async fn end(&self, connection: &mut Connection, fault: Fault) -> Fault {
+        if !fault.leaves_connection() || !self.is_rolled_back(connection).await {
+            return fault;
+        }
+        if matches!(fault, Fault::OtherServer(_)) {
+            let wait = self.patience.min(ROLLBACK_WAIT);
+            match tokio::time::timeout(wait, connection.know_server()).await {
+                Ok(Ok(())) => self.forget_all(),
+                Ok(Err(error)) => return Fault::Postgres(error),
+                // Whoever comes next asks again.
+                Err(_) => return fault,
+            }
+        }
+        connection.keep();
+        fault
     }
 }
 

@@ -193,19 +193,20 @@ fn spacing(listeners: u32) -> Duration {
 impl Wire {
     /// Says words to all who listen. What fails is not said again: it was only a hint.
     pub(super) async fn notify(&self, payloads: &[String]) {
-        let Ok(connection) = self.pool.get("notify").await else {
+        let Ok(mut connection) = self.pool.get("notify").await else {
             return;
         };
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 2] =
             [(&self.channel, Type::TEXT), (&payloads, Type::TEXT_ARRAY)];
-        if let Err(error) = connection.query_typed(NOTIFY, &parameters).await {
-            tracing::debug!(error = %error, "a hint to other processes was lost");
+        match connection.query_typed(NOTIFY, &parameters).await {
+            Ok(_) => connection.keep(),
+            Err(error) => tracing::debug!(error = %error, "a hint to other processes was lost"),
         }
     }
 
     /// How many others listen.
     async fn listeners(&self) -> u32 {
-        let Ok(connection) = self.pool.get("notify").await else {
+        let Ok(mut connection) = self.pool.get("notify").await else {
             return 0;
         };
         let own = self.listener.load(Ordering::Relaxed);
@@ -213,6 +214,9 @@ impl Wire {
         let answer = connection
             .query_typed_one(LISTENERS, &[(&schema, Type::TEXT), (&own, Type::INT4)])
             .await;
+        if answer.is_ok() {
+            connection.keep();
+        }
         let count = answer.and_then(|row| row.try_get::<_, i64>(0));
         count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
     }

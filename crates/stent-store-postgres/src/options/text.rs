@@ -6,8 +6,13 @@ use std::{str::FromStr, time::Duration};
 
 use crate::OpenError;
 
-/// Keys and values in the order in which they stood; of equal keys the last one counts.
-pub(super) struct Pairs(Vec<(String, String)>);
+/// Keys and values.
+pub(super) struct Pairs {
+    /// In the order in which they stood; of equal keys the last one counts.
+    pairs: Vec<(String, String)>,
+    /// Whether they may be the rest of a password with a `?` and an `@` that is not encoded: then no key is shown.
+    may_be_secret: bool,
+}
 
 impl Pairs {
     /// Reads a URL or a string of pairs.
@@ -24,13 +29,19 @@ impl Pairs {
             }
             None => key_value(text)?,
         };
-        Ok(Self(pairs))
+        let may_be_secret = text
+            .split_once('?')
+            .is_some_and(|(_, rest)| rest.contains('@'));
+        Ok(Self {
+            pairs,
+            may_be_secret,
+        })
     }
 
     /// Takes a pair away.
     pub(super) fn take(&mut self, key: &str) -> Option<String> {
         let mut found = None;
-        self.0.retain_mut(|(known, value)| {
+        self.pairs.retain_mut(|(known, value)| {
             let is_it = known == key;
             if is_it {
                 found = Some(std::mem::take(value));
@@ -85,18 +96,12 @@ impl Pairs {
     /// Hands the rest to the driver.
     pub(super) fn into_config(self) -> Result<tokio_postgres::Config, OpenError> {
         let mut text = String::new();
-        for (key, value) in self.0 {
+        for (key, value) in self.pairs {
             let key = match key.as_str() {
                 "keepalives_count" => "keepalives_retries",
-                // What the driver does not have, and what changes nothing that Stent relies on.
-                "fallback_application_name"
-                | "client_encoding"
-                | "gssencmode"
-                | "sslcompression"
-                | "sslsni" => {
-                    continue;
-                }
+                ignored if IGNORED.contains(&ignored) => continue,
                 known if KEYS.contains(&known) => known,
+                _ if self.may_be_secret => return Err(unknown("")),
                 _ => return Err(unknown(&key)),
             };
             let value = value.replace('\\', r"\\").replace('\'', r"\'");
@@ -107,6 +112,15 @@ impl Pairs {
             .map_err(|_| bad("a host, port or other parameter has a value that it cannot have"))
     }
 }
+
+/// What the driver does not have, and what changes nothing that Stent relies on.
+const IGNORED: &[&str] = &[
+    "fallback_application_name",
+    "client_encoding",
+    "gssencmode",
+    "sslcompression",
+    "sslsni",
+];
 
 /// What the driver knows.
 const KEYS: &[&str] = &[
@@ -158,6 +172,11 @@ fn url(rest: &str) -> Result<Vec<(String, String)>, OpenError> {
         ));
     }
     let (authority, database) = before.split_once('/').unwrap_or((before, ""));
+    if database.contains('@') {
+        return Err(bad(
+            "an `@` follows its `/`; percent-encode the password and the name of the database: `/` is %2F, `@` is %40",
+        ));
+    }
     let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (user, password) = match login.split_once(':') {
         Some((user, password)) => (user, Some(password)),
@@ -188,7 +207,7 @@ fn url(rest: &str) -> Result<Vec<(String, String)>, OpenError> {
         add("dbname", database)?;
     }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or_else(|| unknown(pair))?;
+        let (key, value) = pair.split_once('=').ok_or_else(|| unknown(""))?;
         add(&decode(key)?, value)?;
     }
     Ok(pairs)

@@ -13,7 +13,7 @@ use crate::{fault::Fault, session::Session};
 
 /// A request that changes nothing, and sees one instant of the database.
 #[async_trait::async_trait]
-pub(crate) trait Look: Send + 'static {
+pub(crate) trait Look: Send + Sync + 'static {
     /// What it is answered with.
     type Answer: Send + 'static;
     /// What it is called in errors.

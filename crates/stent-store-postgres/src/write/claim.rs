@@ -15,7 +15,7 @@ use stent_core::{
 };
 use tokio_postgres::Row;
 
-use super::{functions::LockMode, tasks::uuids, verb::Verb};
+use super::{functions::LockMode, tasks::uuids, unsure::Unsure, verb::Verb};
 use crate::{
     fault::Fault,
     pipeline::{Call, Frame},
@@ -33,6 +33,8 @@ pub(crate) struct Claim {
     pub(crate) swept: Option<Vec<TaskId>>,
     /// Whether tasks that only wait for each other were looked for.
     pub(crate) is_untangled: bool,
+    /// What it is about to commit.
+    pub(crate) unsure: Unsure,
 }
 
 /// What an attempt at a claim led to.
@@ -77,6 +79,7 @@ impl Verb for Claim {
 
     async fn run(&self, session: &mut Session<'_>) -> Result<Claimed, Fault> {
         let request = &self.request;
+        self.unsure.clear();
         if session.shared.found_nothing() && self.swept.is_none() {
             let glance = session.glance(request).await?;
             if !glance.is_wanted {
@@ -122,7 +125,10 @@ impl Verb for Claim {
         }
         let stolen = self.swept.as_deref().unwrap_or_default();
         let (picked, order) = session.pick(request, offers, stolen).await?;
-        let (tasks, unreadable) = session.lease(request, picked, &order).await?;
+        let leased = session.in_turn(picked, &order);
+        let ids = leased.iter().map(|(task, _)| task.id).collect();
+        self.unsure.set(ids, answer.clone());
+        let (tasks, unreadable) = session.lease(request, leased).await?;
         answer.tasks = tasks;
         Ok(Claimed::Done(answer, unreadable))
     }
@@ -355,13 +361,12 @@ impl Session<'_> {
             .map(|transition| (transition.task, Payload::from_stored(input))))
     }
 
-    /// Saves the leases and commits. Answers the tasks in the order in which lanes are served, and commits that end those that nobody could run.
-    async fn lease(
-        &mut self,
-        request: &ClaimRequest,
+    /// The tasks that are leased, in the order in which lanes are served.
+    fn in_turn(
+        &self,
         mut picked: HashMap<i32, Picked>,
         order: &[(i32, u32)],
-    ) -> Result<(Vec<ClaimedTask>, Vec<TaskCommit>), Fault> {
+    ) -> Vec<(Task, Payload)> {
         let mut queues: HashMap<i32, std::vec::IntoIter<(Task, Payload)>> = picked
             .drain()
             .map(|(lane, picked)| (lane, picked.tasks.into_iter()))
@@ -373,6 +378,15 @@ impl Session<'_> {
                 leased.extend(tasks.take(count));
             }
         }
+        leased
+    }
+
+    /// Saves the leases and commits. Answers the tasks, and commits that end those that nobody could run.
+    async fn lease(
+        &mut self,
+        request: &ClaimRequest,
+        leased: Vec<(Task, Payload)>,
+    ) -> Result<(Vec<ClaimedTask>, Vec<TaskCommit>), Fault> {
         if leased.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
@@ -398,21 +412,30 @@ impl Session<'_> {
         self.is_finished = true;
         let places = leased.iter().map(|(task, _)| (task.id, Place::from(task)));
         self.shared.remember(places);
-        let mut histories = histories(answers.into_iter().nth(1).unwrap_or_default());
-        let mut tasks = Vec::with_capacity(leased.len());
-        let mut unreadable = Vec::new();
-        for (task, input) in leased {
-            match histories.remove(&task.id).unwrap_or(Ok(Vec::new())) {
-                Ok(history) => tasks.push(ClaimedTask {
-                    task,
-                    input,
-                    history,
-                }),
-                Err(error) => unreadable.push(condemn(&task, &error)),
-            }
-        }
-        Ok((tasks, unreadable))
+        let rows = answers.into_iter().nth(1).unwrap_or_default();
+        Ok(with_histories(leased, rows))
     }
+}
+
+/// Leased tasks with the rows of their histories; and commits that end those whose history cannot be read.
+pub(super) fn with_histories(
+    leased: Vec<(Task, Payload)>,
+    rows: Vec<Row>,
+) -> (Vec<ClaimedTask>, Vec<TaskCommit>) {
+    let mut histories = histories(rows);
+    let mut tasks = Vec::with_capacity(leased.len());
+    let mut unreadable = Vec::new();
+    for (task, input) in leased {
+        match histories.remove(&task.id).unwrap_or(Ok(Vec::new())) {
+            Ok(history) => tasks.push(ClaimedTask {
+                task,
+                input,
+                history,
+            }),
+            Err(error) => unreadable.push(condemn(&task, &error)),
+        }
+    }
+    (tasks, unreadable)
 }
 
 /// Divides a claim among lanes, given what was picked so far: how many of which lane in which order, and how many more are to be picked of some.

@@ -1,6 +1,6 @@
 //! Deleting executions that ended long ago, with all their rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use stent_core::{
     Timestamp, retention,
@@ -17,6 +17,19 @@ use crate::{
     statements::Sql,
 };
 
+/// Rows of tasks and histories that are deleted in one transaction, some tenths of a second of work; one execution goes as a whole, however many it has.
+const ROWS_MAX: usize = 20_000;
+
+/// A task that goes.
+#[derive(Clone, Copy)]
+struct Member {
+    id: Uuid,
+    execution: Uuid,
+    is_leased: bool,
+    /// Its row, and those of its history.
+    rows: usize,
+}
+
 #[async_trait::async_trait]
 impl Verb for CleanupRequest {
     type Answer = CleanupAnswer;
@@ -29,11 +42,11 @@ impl Verb for CleanupRequest {
         if let Some(next_at) = retention::too_early(self, scheduled, now) {
             return Ok(CleanupAnswer::NotDue { next_at });
         }
-        let executions = match retention::cutoff(now, self.retention) {
+        let (executions, is_cut) = match retention::cutoff(now, self.retention) {
             Some(cutoff) => session.delete_expired(cutoff, self.limit).await?,
-            None => 0,
+            None => (0, false),
         };
-        let more = executions >= self.limit;
+        let more = is_cut || executions >= self.limit;
         if let Some(next_at) = retention::next_cleanup(self, now, more) {
             let next_at = next_at.as_micros();
             session.query(Sql::SaveSchedule, &[&next_at]).await?;
@@ -50,36 +63,53 @@ impl Session<'_> {
             .transpose()
     }
 
-    /// Deletes the oldest executions that ended before an instant and of which no task is leased; how many.
-    async fn delete_expired(&self, cutoff: Timestamp, limit: u32) -> Result<u32, Fault> {
+    /// Deletes the oldest executions that ended before an instant and of which no task is leased; how many, and whether others were left because
+    /// these have many rows.
+    async fn delete_expired(&self, cutoff: Timestamp, limit: u32) -> Result<(u32, bool), Fault> {
         let parameters = (cutoff.as_micros(), i64::from(limit));
         let rows = self
             .query(Sql::ListExpired, &[&parameters.0, &parameters.1])
             .await?;
-        let roots = ids(&rows, 0)?;
+        let roots: Vec<Member> = rows.iter().map(root).collect::<Result<_, Fault>>()?;
         if roots.is_empty() {
-            return Ok(0);
+            return Ok((0, false));
         }
-        let rows = self.query(Sql::ListMembers, &[&roots]).await?;
-        let mut tasks = Vec::with_capacity(rows.len());
-        let mut held = HashSet::new();
-        for row in &rows {
-            let row = Reading::new(row, "task_rows");
-            let (task, execution): (Uuid, Uuid) = (row.get(0)?, row.get(1)?);
-            tasks.push((task, execution));
-            if row.get(2)? {
-                held.insert(execution);
-            }
+        let ids: Vec<Uuid> = roots.iter().map(|root| root.id).collect();
+        let mut members = self.members(&ids, Some(ROWS_MAX)).await?;
+        let mut whole = roots.len();
+        if members.len() >= ROWS_MAX
+            && let Some(last) = members.last()
+        {
+            // Of the last one, some may be missing.
+            whole = ids.iter().position(|id| *id == last.execution).unwrap_or(0);
         }
-        let roots: Vec<Uuid> = roots
-            .into_iter()
-            .filter(|one| !held.contains(one))
-            .collect();
-        let members = tasks
+        if whole == 0 {
+            members = self.members(&ids[..1], None).await?;
+            whole = 1;
+        }
+        let whole = &roots[..so_many(&roots[..whole], &members)];
+        let is_cut = whole.len() < roots.len();
+        let held: HashSet<Uuid> = members
             .iter()
-            .filter(|(_, execution)| !held.contains(execution));
-        let mut tasks: Vec<Uuid> = members.map(|(task, _)| *task).collect();
-        tasks.extend(&roots);
+            .filter(|member| member.is_leased)
+            .map(|member| member.execution)
+            .collect();
+        let going: HashSet<Uuid> = whole
+            .iter()
+            .map(|root| root.id)
+            .filter(|root| !held.contains(root))
+            .collect();
+        let all = members.iter().chain(whole);
+        let tasks: Vec<Member> = all
+            .filter(|member| going.contains(&member.execution))
+            .copied()
+            .collect();
+        self.delete(&tasks, going.iter().copied().collect()).await?;
+        Ok((u32::try_from(going.len()).unwrap_or(u32::MAX), is_cut))
+    }
+
+    /// Deletes tasks, and what belongs to executions as a whole.
+    async fn delete(&self, tasks: &[Member], executions: Vec<Uuid>) -> Result<(), Fault> {
         let by_task = [
             Sql::DeleteHistoryOf,
             Sql::DeleteSignalWaitsOf,
@@ -90,16 +120,76 @@ impl Session<'_> {
             Sql::DeleteTagsOf,
             Sql::DeleteIdempotencyKeysOf,
         ];
-        let by_task = by_task.map(|sql| Call::new(sql).with(tasks.clone()));
-        let by_execution = by_execution.map(|sql| Call::new(sql).with(roots.clone()));
-        let calls: Vec<Call> = by_task.into_iter().chain(by_execution).collect();
-        self.pipeline(Frame::Middle, &calls).await?;
-        Ok(u32::try_from(roots.len()).unwrap_or(u32::MAX))
+        for ids in in_portions(tasks) {
+            let by_task = by_task.map(|sql| Call::new(sql).with(ids.clone()));
+            self.pipeline(Frame::Middle, &by_task).await?;
+        }
+        let by_execution = by_execution.map(|sql| Call::new(sql).with(executions.clone()));
+        self.pipeline(Frame::Middle, &by_execution).await.map(drop)
+    }
+
+    /// The children of executions, so many at most.
+    async fn members(&self, roots: &[Uuid], limit: Option<usize>) -> Result<Vec<Member>, Fault> {
+        let limit = limit.and_then(|limit| i64::try_from(limit).ok());
+        let rows = self.query(Sql::ListMembers, &[&roots, &limit]).await?;
+        rows.iter().map(child).collect()
     }
 }
 
-fn ids(rows: &[tokio_postgres::Row], column: usize) -> Result<Vec<Uuid>, Fault> {
-    rows.iter()
-        .map(|row| Reading::new(row, "task_rows").get(column))
-        .collect()
+/// How many executions, in order, have no more rows together than one transaction deletes; one at least.
+fn so_many(roots: &[Member], members: &[Member]) -> usize {
+    let mut rows: HashMap<Uuid, usize> = HashMap::new();
+    for member in roots.iter().chain(members) {
+        let rows = rows.entry(member.execution).or_default();
+        *rows = rows.saturating_add(member.rows);
+    }
+    let mut all: usize = 0;
+    let fit = roots.iter().take_while(|root| {
+        all = all.saturating_add(rows.get(&root.id).copied().unwrap_or_default());
+        all <= ROWS_MAX
+    });
+    fit.count().max(1).min(roots.len())
+}
+
+/// The ids of tasks, in portions that one statement deletes in time.
+fn in_portions(tasks: &[Member]) -> Vec<Vec<Uuid>> {
+    let mut portions: Vec<Vec<Uuid>> = Vec::new();
+    let mut left: usize = 0;
+    for task in tasks {
+        match portions.last_mut() {
+            Some(portion) if task.rows <= left => portion.push(task.id),
+            _ => {
+                portions.push(vec![task.id]);
+                left = ROWS_MAX;
+            }
+        }
+        left = left.saturating_sub(task.rows);
+    }
+    portions
+}
+
+fn root(row: &tokio_postgres::Row) -> Result<Member, Fault> {
+    let row = Reading::new(row, "task_rows");
+    let id = row.get(0)?;
+    Ok(Member {
+        id,
+        execution: id,
+        is_leased: false,
+        rows: rows_of(row.get(1)?),
+    })
+}
+
+fn child(row: &tokio_postgres::Row) -> Result<Member, Fault> {
+    let row = Reading::new(row, "task_rows");
+    Ok(Member {
+        id: row.get(0)?,
+        execution: row.get(1)?,
+        is_leased: row.get(2)?,
+        rows: rows_of(row.get(3)?),
+    })
+}
+
+/// The rows of a task that began so many operations.
+fn rows_of(operations: i32) -> usize {
+    usize::try_from(operations).unwrap_or(0).saturating_add(1)
 }

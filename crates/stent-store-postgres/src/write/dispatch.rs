@@ -73,18 +73,19 @@ impl Session<'_> {
             roots = at(Reading::new(row, "task_rows").time(1)?);
         }
         let mut made = ids(rows.into_iter())?;
-        let others = roots.iter().map(|(task, _)| task.id);
-        let others: Vec<TaskId> = if made.len() == roots.len() {
-            Vec::new()
-        } else {
-            others.filter(|id| !made.contains(id)).collect()
-        };
+        let (new, others): (Vec<&Task>, Vec<&Task>) = roots
+            .iter()
+            .map(|(task, _)| task)
+            .partition(|task| made.contains(&task.id));
+        for task in new {
+            self.hint(Hint::due(task));
+        }
+        let others: Vec<TaskId> = others.into_iter().map(|task| task.id).collect();
         let mut existing = self.existing(Frame::Alone, &others).await?;
         let mut answers = Vec::with_capacity(roots.len());
         for (task, input) in &roots {
             // Of an id that was given twice the first made one.
             if made.remove(&task.id) {
-                self.hint(Hint::due(task));
                 answers.push(Dispatched::Created(task.execution));
                 let text = input.as_str().to_owned();
                 existing.insert(task.id, (task.execution, text));
@@ -194,6 +195,15 @@ impl Session<'_> {
             .with(inputs.collect::<Vec<_>>())
             .with(now.map(Timestamp::as_micros))
             .with(Timestamp::MAX.as_micros()))
+    }
+
+    /// The arguments of tasks.
+    pub(crate) async fn inputs(&self, ids: &[TaskId]) -> Result<HashMap<TaskId, Payload>, Fault> {
+        let existing = self.existing(Frame::Middle, ids).await?;
+        let inputs = existing.into_iter();
+        Ok(inputs
+            .map(|(id, (_, input))| (id, Payload::from_stored(input)))
+            .collect())
     }
 
     /// What exists under ids.

@@ -17,6 +17,7 @@ mod renew;
 mod signal;
 mod sweep;
 mod tasks;
+mod unsure;
 mod verb;
 
 pub(crate) use self::{
@@ -29,5 +30,6 @@ pub(crate) use self::{
     mailboxes::Mailboxes,
     sweep::Sweep,
     tasks::{Changes, uuids},
+    unsure::Unsure,
     verb::Verb,
 };

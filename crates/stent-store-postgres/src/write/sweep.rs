@@ -1,6 +1,7 @@
 //! Looking after tasks whose lease ran out or whose deadline passed.
 //!
-//! **Invariant:** an execution that somebody else is at is left for the next time, so that nobody waits here.
+//! **Invariant:** an execution that somebody else is at is left for the next time, so that nobody waits here; and what is left, however much it is, keeps
+//! nothing behind it from being looked after.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,12 +13,7 @@ use stent_core::{
 
 use super::{commit::place_of, histories::Wanted, tasks::uuids, verb::Verb};
 use crate::{
-    fault::Fault,
-    pipeline::{Call, Frame},
-    rows::Reading,
-    session::Session,
-    shared::Place,
-    statements::Sql,
+    fault::Fault, pipeline::Frame, rows::Reading, session::Session, shared::Place, statements::Sql,
 };
 
 /// Takes over what ran out, then ends what is overdue.
@@ -34,49 +30,71 @@ impl Verb for Sweep {
     async fn run(&self, session: &mut Session<'_>) -> Result<Vec<StolenTask>, Fault> {
         let (_, now) = session.pipeline_with_now(Frame::Begin, Vec::new()).await?;
         session.now = now;
-        let limit = i64::from(defaults::SWEEP_BATCH);
-        let calls = [
-            Call::new(Sql::ListPassedLeases)
-                .with(now.as_micros())
-                .with(limit),
-            Call::new(Sql::ListPassedDeadlines)
-                .with(now.as_micros())
-                .with(limit),
-        ];
-        let mut answers = session.pipeline(Frame::Middle, &calls).await?.into_iter();
-        let leases = passed(answers.next().unwrap_or_default())?;
-        let deadlines = passed(answers.next().unwrap_or_default())?;
-        session.lock_free(leases.iter().chain(&deadlines)).await?;
+        let leases = session.free(Sql::ListPassedLeases).await?;
+        let deadlines = session.free(Sql::ListPassedDeadlines).await?;
         let stolen = session.take_over(&leases, self.crash_limit).await?;
         session.end_overdue(&deadlines).await?;
         Ok(stolen)
     }
 }
 
-fn passed(rows: Vec<tokio_postgres::Row>) -> Result<Vec<(TaskId, Place)>, Fault> {
-    rows.iter()
-        .map(|row| {
-            let row = Reading::new(row, "task_rows");
-            Ok((row.task_id(0)?, place_of(&row)?))
-        })
-        .collect()
+fn passed(row: &tokio_postgres::Row) -> Result<(TaskId, Place), Fault> {
+    let row = Reading::new(row, "task_rows");
+    Ok((row.task_id(0)?, place_of(&row)?))
+}
+
+/// Where a listing goes on: behind its last row.
+fn behind(row: &tokio_postgres::Row) -> Result<(i64, i64), Fault> {
+    let row = Reading::new(row, "task_rows");
+    Ok((row.get(4)?, row.get(5)?))
 }
 
 impl Session<'_> {
+    /// As many tasks as one sweep looks after, whose executions are locked now: of what a listing holds, those that nobody is at and that can be read.
+    /// proven by races::a_takeover_looks_behind_all_that_others_hold
+    async fn free(&mut self, listing: Sql) -> Result<Vec<(TaskId, Place)>, Fault> {
+        let enough = usize::try_from(defaults::SWEEP_BATCH).unwrap_or(usize::MAX);
+        let limit = i64::from(defaults::SWEEP_BATCH);
+        let mut after = (i64::MIN, i64::MIN);
+        let mut free = Vec::new();
+        loop {
+            let rows = self
+                .query(
+                    listing,
+                    &[&self.now.as_micros(), &limit, &after.0, &after.1],
+                )
+                .await?;
+            let page: Vec<(TaskId, Place)> =
+                rows.iter().map(passed).collect::<Result<_, Fault>>()?;
+            self.lock_free(page.iter()).await?;
+            free.extend(
+                page.into_iter()
+                    .filter(|(id, place)| self.swept(*id, place).is_some()),
+            );
+            match rows.last() {
+                Some(last) if rows.len() >= enough && free.len() < enough => after = behind(last)?,
+                _ => return Ok(free),
+            }
+        }
+    }
+
     /// Locks those executions of some tasks that nobody is at, and reads the tasks, their callers and the calls.
     async fn lock_free<'p>(
         &mut self,
         tasks: impl Iterator<Item = &'p (TaskId, Place)> + Clone,
     ) -> Result<(), Fault> {
-        let executions: BTreeSet<ExecutionId> =
-            tasks.clone().map(|(_, place)| place.execution).collect();
+        let executions: BTreeSet<ExecutionId> = tasks
+            .clone()
+            .map(|(_, place)| place.execution)
+            .filter(|execution| !self.locked.contains(execution))
+            .collect();
         let wanted = uuids(executions.iter().map(|execution| execution.root()));
         let rows = self.query(Sql::LockFreeRoots, &[&wanted]).await?;
         let locked: Result<HashSet<ExecutionId>, Fault> = rows
             .iter()
             .map(|row| Ok(Reading::new(row, "task_rows").task_id(0)?.as_root()))
             .collect();
-        self.locked = locked?;
+        self.locked.extend(locked?);
         let mut wanted = Wanted::default();
         let mut all: BTreeSet<TaskId> = self.locked.iter().map(|one| one.root()).collect();
         for (task, place) in tasks {

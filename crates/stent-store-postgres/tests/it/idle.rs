@@ -3,7 +3,7 @@
 use stent_conformance::requests::{claim, dispatch};
 use stent_test_postgres::Options;
 
-use crate::support::{cluster, open};
+use crate::support::{cluster, database, open};
 
 const SEEN: &str = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'";
 
@@ -49,4 +49,32 @@ async fn a_glance_reads_no_table_as_a_whole_and_sorts_nothing() {
         assert!(!plan.contains("Seq Scan on task_rows"), "{plan}");
         assert!(!plan.contains("Sort"), "{plan}");
     }
+}
+
+/// An operator before PostgreSQL's own, by which nothing is ever due.
+const SHADOW: &str = "\
+CREATE SCHEMA shadow;
+CREATE FUNCTION shadow.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+CREATE OPERATOR shadow.<= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = shadow.never);
+CREATE FUNCTION shadow.epoch(numeric, integer) RETURNS numeric LANGUAGE sql AS 'SELECT 0.0';
+CREATE OPERATOR shadow.* (LEFTARG = numeric, RIGHTARG = integer, FUNCTION = shadow.epoch);
+CREATE FUNCTION shadow.epoch(double precision, integer) RETURNS double precision LANGUAGE sql AS 'SELECT 0.0::double precision';
+CREATE OPERATOR shadow.* (LEFTARG = double precision, RIGHTARG = integer, FUNCTION = shadow.epoch)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_sees_what_is_due_whatever_its_path_finds_first() {
+    let database = database();
+    let maker = open(database.url()).await;
+    database.sql(SHADOW).unwrap();
+    let path = format!(
+        "ALTER DATABASE {} SET search_path = shadow, pg_catalog",
+        database.name()
+    );
+    database.sql(&path).unwrap();
+    let worker = open(database.url()).await;
+    assert!(claim(&worker, 1).await.unwrap().is_empty());
+    dispatch(&maker, "1").await.unwrap();
+    assert_eq!(claim(&worker, 1).await.unwrap().len(), 1);
+    let now = "SELECT stent.now_us() > 1700000000000000";
+    assert_eq!(database.sql(now).unwrap().trim(), "t");
 }

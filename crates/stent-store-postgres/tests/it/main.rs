@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
 
 mod bad_input;
+mod cleanup;
+mod cuts;
 mod idle;
 mod listening;
 mod opening;
@@ -11,6 +13,7 @@ mod pooler;
 mod races;
 mod roles;
 mod schema;
+mod silence;
 mod support;
 mod tls;
 mod within;

@@ -1,9 +1,13 @@
 //! Opening: who makes the schema, and what is left as it is.
 
+use std::time::Duration;
+
 use stent_store_postgres::OpenError;
 use stent_test_postgres::{Options, Stop};
 
-use crate::support::{cluster, database, open, options, refusal};
+use crate::support::{
+    SOON, client, cluster, database, open, options, refusal, sees_one_waiting, whole,
+};
 use stent_conformance::requests::{claim, dispatch, executions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +22,7 @@ async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
     let applied = database
         .sql("SELECT count(*) FROM stent.migrations")
         .unwrap();
-    assert_eq!(applied, "6");
+    assert_eq!(applied, "7");
 }
 
 #[tokio::test]
@@ -49,7 +53,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         database
             .sql("SELECT count(*) FROM stent.migrations")
             .unwrap(),
-        "7"
+        "8"
     );
 }
 
@@ -172,4 +176,50 @@ async fn migrations_that_are_killed_half_way_are_done_by_whoever_opens_next() {
     let store = open(database.url()).await;
     dispatch(&store, "1").await.unwrap();
     assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_timeout_that_no_transaction_could_begin_with_is_refused() {
+    let database = database();
+    let with = |parameter: &str| format!("{}?{parameter}", database.url());
+    let too_long = Duration::from_millis(1 << 31);
+    for refused in [
+        options(&with("statement_timeout=1000h")),
+        options(&with("lock_timeout=2147483648")),
+        options(database.url()).statement_timeout(Duration::ZERO),
+        options(database.url()).statement_timeout(Duration::from_micros(500)),
+        options(database.url()).lock_timeout(Duration::ZERO),
+        options(database.url()).lock_timeout(too_long),
+    ] {
+        let refused = refusal(refused).await;
+        let is_named = whole(&refused).contains("_timeout` cannot be");
+        assert!(is_named, "{refused}");
+    }
+    let longest = options(&with(
+        "statement_timeout=2147483647&lock_timeout=2147483647",
+    ));
+    dispatch(&longest.open().await.unwrap(), "1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_waits_for_a_table_keeps_nobody_else_from_it() {
+    let database = database();
+    drop(open(database.url()).await);
+    database
+        .sql(&format!(
+            "SET client_min_messages = warning; {BACK_TO_THE_FIRST}"
+        ))
+        .unwrap();
+    let (report, watch) = (client(&database).await, client(&database).await);
+    let reads = "BEGIN; LOCK TABLE stent.task_rows IN ACCESS SHARE MODE";
+    report.batch_execute(reads).await.unwrap();
+    let opening = tokio::spawn(options(database.url()).open());
+    sees_one_waiting(&watch).await;
+    // As a worker that goes on meanwhile.
+    let works = watch.batch_execute("SELECT FROM stent.task_rows FOR UPDATE");
+    tokio::time::timeout(SOON, works).await.unwrap().unwrap();
+    assert!(!opening.is_finished());
+    report.batch_execute("COMMIT").await.unwrap();
+    let opened = tokio::time::timeout(SOON, opening).await.unwrap();
+    dispatch(&opened.unwrap().unwrap(), "1").await.unwrap();
 }

@@ -467,3 +467,48 @@ async fn a_task_that_cannot_be_read_holds_nobody_else_up() {
     assert_eq!(results[0].result, Err(CommitRefused::LeaseLost));
     assert!(results[1].result.is_ok());
 }
+
+/// Puts children under a root, whose leases ran out first: more than a sweep looks at.
+fn many_that_ran_out(root: TaskId) -> String {
+    format!(
+        "INSERT INTO stent.task_rows (id, execution, parent, position, lane, state, lease_expires_at, holder, queued_at, created_at, input)
+         SELECT stent.new_id(stent.now_us()), '{root}', '{root}', number, 4, 2, 1, 'w', 1, 1, 'null'
+         FROM generate_series(2, 1000) AS number"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_looks_behind_all_that_others_hold() {
+    let world = World::new().await;
+    let (held, free) = (world.start().await, world.start().await);
+    let all = many_that_ran_out(held.task.id);
+    world.gate.batch_execute(&all).await.expect("children");
+    let run_out = format!(
+        "UPDATE stent.task_rows SET lease_expires_at = 2 WHERE id = '{}'",
+        free.task.id
+    );
+    world.gate.batch_execute(&run_out).await.expect("a lease");
+    world.hold_task(held.task.id).await;
+    let claimed = tokio::time::timeout(SOON, claim(&*world.store, 10)).await;
+    let claimed = claimed.expect("it waits for nobody").expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].task.id, free.task.id);
+    world.let_go().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_looks_behind_all_that_cannot_be_read() {
+    let world = World::new().await;
+    let (broken, free) = (world.start().await, world.start().await);
+    let all = many_that_ran_out(broken.task.id);
+    world.gate.batch_execute(&all).await.expect("children");
+    let spoil = format!(
+        "UPDATE stent.task_rows SET commits = -1 WHERE execution IS NOT NULL;
+         UPDATE stent.task_rows SET lease_expires_at = 2 WHERE id = '{}'",
+        free.task.id
+    );
+    world.gate.batch_execute(&spoil).await.expect("tasks");
+    let claimed = claim(&*world.store, 10).await.expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].task.id, free.task.id);
+}
