@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod defects;
 mod dependencies;
 mod docs;
 mod examples;
@@ -54,6 +55,8 @@ enum Chore {
     Bench(bench::Options),
     /// Simulate fleets under faults, from seeds, and judge what happened
     Sim(sim::Options),
+    /// Make deliberate defects in a copy, one at a time, and look whether the simulator or the tests see them
+    Defects(defects::Options),
     /// Try with real processes what must hold while they are killed
     Trial(trial::Options),
     /// Work with a throwaway PostgreSQL server
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),
         Chore::Sim(options) => sim::run(&options),
+        Chore::Defects(options) => defects::run(&options),
         Chore::Trial(options) => trial::run(&options),
         Chore::Pg(verb) => pg::run(&verb),
         Chore::Ci => ci::run(),
