@@ -134,7 +134,7 @@ pub enum OpenError {
     /// The role may not do what is needed.
     #[error(
         "the role `{user}` has not the rights it needs ({what}): a role that makes the schema needs `GRANT CREATE ON DATABASE`, \
-         one that only uses it `GRANT USAGE ON SCHEMA` and rights on its tables; `docs/postgres.md` has the statements"
+         one that only uses it `GRANT USAGE ON SCHEMA` and rights on its tables and functions; `docs/postgres.md` has the statements"
     )]
     NoRights {
         /// The role.

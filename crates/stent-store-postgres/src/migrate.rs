@@ -207,7 +207,10 @@ async fn present(options: &PostgresOptions, connection: &Connection) -> Result<P
     }
     let out_of_reach: i64 = row.try_get(4).map_err(driver)?;
     if !flag(3)? || out_of_reach > 0 {
-        let what = format!("on the schema {} or on its tables", quoted(&options.schema));
+        let what = format!(
+            "on the schema {}, its tables or its functions",
+            quoted(&options.schema)
+        );
         return Err(OpenError::NoRights {
             user: options.user().to_owned(),
             what,

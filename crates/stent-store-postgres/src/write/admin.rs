@@ -40,7 +40,6 @@ impl Verb for DeclareRequest {
         let frame = session.lock_functions(Frame::Begin, locked).await?;
         let (_, now) = session.pipeline_with_now(frame, Vec::new()).await?;
         session.now = now;
-        session.save_worker(&self.worker).await?;
         let mut differences = Vec::new();
         // The last one of a name counts.
         let mut declared = BTreeMap::new();
@@ -60,6 +59,9 @@ impl Verb for DeclareRequest {
         session
             .query(Sql::DeclareFunctions, &[&names, &limits, &releases])
             .await?;
+        // As a renewal does, after the tasks: a program that starts anew may meet its own last renewal.
+        // proven by races::a_worker_that_starts_anew_is_in_no_deadlock_with_its_last_renewal
+        session.save_worker(&self.worker).await?;
         Ok(DeclareAnswer { differences })
     }
 }

@@ -437,6 +437,8 @@ async fn bad_input_is_refused_with_what_to_do() {
         assert_eq!(code, SqlState::INVALID_TEXT_REPRESENTATION, "{input}");
         assert!(Payload::parse(input, 100).is_err(), "as in Rust: {input}");
     }
+    let (code, _) = refusal(&client, "'f', '1e999999'").await;
+    assert_eq!(code, SqlState::NUMERIC_VALUE_OUT_OF_RANGE);
     assert!(executions(&store).await.is_empty());
     let longest = format!("'{}', queue => '{}'", &long[1..], "é".repeat(127));
     call(&client, &longest).await.unwrap();

@@ -4,12 +4,15 @@ use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_core::{
     CallPosition, ExecutionId, FunctionName, IdempotencyKey, NewExecution, Operation, Ordinal,
-    Outcome, Payload, SignalId, SignalName, StateKind, Store, TaskId,
+    Outcome, Payload, SignalId, SignalName, StateKind, Store, TaskId, WorkerName,
     commit::{Applied, ChildRequest, CommitRefused, HistoryWrite, TaskCommit, Then},
+    lease::LeaseDuration,
+    limit::Limit,
     signal::{NewSignal, SignalAnswer},
     store::{
-        CancelAnswer, ClaimedTask, CleanupAnswer, CleanupRequest, CommitRequest, Dispatched,
-        SetLimitRequest, SignalRequest, TaskQuery,
+        CancelAnswer, ClaimedTask, CleanupAnswer, CleanupRequest, CommitRequest, DeclareRequest,
+        Dispatched, FunctionDeclaration, RenewRequest, RenewResult, SetLimitRequest, SignalRequest,
+        TaskQuery, WorkerReport,
     },
 };
 use stent_store_postgres::PostgresStore;
@@ -41,7 +44,10 @@ async fn client(database: &Database) -> Client {
 
 impl World {
     async fn new() -> Self {
-        let database = support::database();
+        Self::on(support::database()).await
+    }
+
+    async fn on(database: Database) -> Self {
         Self {
             store: Arc::new(support::open(database.url()).await),
             gate: client(&database).await,
@@ -511,4 +517,45 @@ async fn a_takeover_looks_behind_all_that_cannot_be_read() {
     let claimed = claim(&*world.store, 10).await.expect("a claim");
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].task.id, free.task.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_starts_anew_is_in_no_deadlock_with_its_last_renewal() {
+    let database = support::database();
+    // A deadlock is left as it is.
+    let found_late = format!(
+        "ALTER DATABASE {} SET deadlock_timeout = '1h'",
+        database.name()
+    );
+    database.sql(&found_late).expect("a setting");
+    let world = World::on(database).await;
+    let task = world.start().await;
+    let worker = WorkerReport {
+        name: WorkerName::new("w").expect("a name"),
+        capacity: 1,
+        leased: 1,
+        draining: false,
+    };
+    let renewal = RenewRequest {
+        worker: worker.clone(),
+        duration: LeaseDuration::default(),
+        leases: vec![(task.task.id, task.task.fence)],
+    };
+    let limited = DeclareRequest {
+        worker,
+        functions: vec![FunctionDeclaration {
+            name: FunctionName::new("f").expect("a name"),
+            limit: Some(Limit::new(1).expect("a limit")),
+        }],
+    };
+    world.hold_task(task.task.id).await;
+    let (renewing, declaring) = (Arc::clone(&world.store), Arc::clone(&world.store));
+    let (renewed, declared) = world
+        .in_order(async move { renewing.renew(renewal).await }, async move {
+            declaring.declare(limited).await
+        })
+        .await;
+    let renewed = renewed.expect("a renewal").leases;
+    assert!(matches!(renewed[0], RenewResult::Renewed { .. }));
+    declared.expect("a declaration");
 }

@@ -46,6 +46,15 @@ async fn a_role_that_owns_nothing_does_all_the_work() {
     for statement in GRANTS.lines() {
         server.sql("orders", statement).unwrap();
     }
+    // As where nobody may call what is new unless it is granted.
+    let revoke = "REVOKE EXECUTE ON FUNCTION stent.glance FROM PUBLIC, stent_app";
+    server.sql("orders", revoke).unwrap();
+    let refused = refusal(options(&url("stent_app"))).await;
+    assert!(matches!(refused, OpenError::NoRights { .. }), "{refused}");
+
+    for statement in GRANTS.lines() {
+        server.sql("orders", statement).unwrap();
+    }
     let store = options(&url("stent_app")).open().await.unwrap();
     dispatch(&store, "1").await.unwrap();
     assert_eq!(claim(&store, 1).await.unwrap().len(), 1);
