@@ -38,6 +38,7 @@ const WATCHERS: &[(&str, &[&str])] = &[
             "--package",
             "stent-sim",
             "--",
+            "--no-shrink",
             "--from",
             "1",
             "--seeds",

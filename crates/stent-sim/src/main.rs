@@ -47,6 +47,9 @@ struct Arguments {
     /// With `--seed`: how long faults happen
     #[arg(long, requires = "seed", value_name = "MS")]
     storm_ms: Option<u64>,
+    /// When a seed fails, look for no smaller world
+    #[arg(long, conflicts_with = "seed")]
+    no_shrink: bool,
     /// Run every seed twice and compare: the same seed must be the same run
     #[arg(long)]
     twice: bool,
@@ -137,7 +140,7 @@ fn many(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
         if !verdict.broken.is_empty() {
-            failed(scenario, &verdict.broken);
+            failed(scenario, &verdict.broken, !arguments.no_shrink);
             return ExitCode::FAILURE;
         }
     }
@@ -149,12 +152,15 @@ fn many(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn failed(scenario: Scenario, broken: &[String]) {
+fn failed(scenario: Scenario, broken: &[String], shrinks: bool) {
     println!("\nseed {} breaks a promise:", scenario.seed);
     for broken in broken {
         println!("  {broken}");
     }
     println!("it runs again by\n  {}", scenario.command());
+    if !shrinks {
+        return;
+    }
     println!("looking for a smaller world that fails …");
     let smallest = shrink(scenario, |smaller| println!("  {}", smaller.command()));
     println!(

@@ -64,7 +64,10 @@ async fn an_execution_that_cannot_be_read_fails_who_waits_for_it_and_nobody_else
     store.end_all(|_| done()).await;
     let results = waiting.await.unwrap();
     assert_eq!(*results[0].as_ref().unwrap(), 7);
-    assert!(matches!(results[1], Err(Error::Store { .. })), "{results:?}");
+    assert!(
+        matches!(results[1], Err(Error::Store { .. })),
+        "{results:?}"
+    );
     assert_eq!(*results[2].as_ref().unwrap(), 7);
 }
 

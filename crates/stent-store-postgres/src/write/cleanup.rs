@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use stent_core::{
-    Timestamp, retention,
+    Timestamp,
+    defaults::CLEANUP_ROWS,
+    retention,
     store::{CleanupAnswer, CleanupRequest},
 };
 use uuid::Uuid;
@@ -16,9 +18,6 @@ use crate::{
     session::Session,
     statements::Sql,
 };
-
-/// Rows of tasks and histories that are deleted in one transaction, some tenths of a second of work; one execution goes as a whole, however many it has.
-const ROWS_MAX: usize = 20_000;
 
 /// A task that goes.
 #[derive(Clone, Copy)]
@@ -75,9 +74,9 @@ impl Session<'_> {
             return Ok((0, false));
         }
         let ids: Vec<Uuid> = roots.iter().map(|root| root.id).collect();
-        let mut members = self.members(&ids, Some(ROWS_MAX)).await?;
+        let mut members = self.members(&ids, Some(CLEANUP_ROWS)).await?;
         let mut whole = roots.len();
-        if members.len() >= ROWS_MAX
+        if members.len() >= CLEANUP_ROWS
             && let Some(last) = members.last()
         {
             // Of the last one, some may be missing.
@@ -146,7 +145,7 @@ fn so_many(roots: &[Member], members: &[Member]) -> usize {
     let mut all: usize = 0;
     let fit = roots.iter().take_while(|root| {
         all = all.saturating_add(rows.get(&root.id).copied().unwrap_or_default());
-        all <= ROWS_MAX
+        all <= CLEANUP_ROWS
     });
     fit.count().max(1).min(roots.len())
 }
@@ -160,7 +159,7 @@ fn in_portions(tasks: &[Member]) -> Vec<Vec<Uuid>> {
             Some(portion) if task.rows <= left => portion.push(task.id),
             _ => {
                 portions.push(vec![task.id]);
-                left = ROWS_MAX;
+                left = CLEANUP_ROWS;
             }
         }
         left = left.saturating_sub(task.rows);
