@@ -8,6 +8,7 @@ use stent_core::{
     defaults,
     store::{ExecutionPage, ExecutionQuery, ExecutionRecord, TaskPage, TaskQuery, TaskRecord},
 };
+use uuid::Uuid;
 
 use crate::{
     error::Fault,
@@ -36,35 +37,26 @@ fn page_size(limit: u32) -> u32 {
     limit.min(defaults::PAGE_SIZE_MAX)
 }
 
-/// What a statement that lists tasks found.
-struct Rows {
+/// Some rows of a list, in its order.
+struct Listed {
     /// Those that can be read.
     tasks: Vec<Stored>,
-    /// How many there were.
-    read: usize,
+    /// The last one of all, if the list may go on behind it.
+    last: Option<Uuid>,
 }
 
-impl Rows {
-    /// All of them can be read.
-    const fn all(tasks: Vec<Stored>) -> Self {
-        let read = tasks.len();
-        Self { tasks, read }
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.tasks.extend(other.tasks);
-        Self {
-            tasks: self.tasks,
-            read: self.read.saturating_add(other.read),
-        }
-    }
-}
-
-/// Cuts a page; whether there is more, which rows that cannot be read say as well as others.
-fn cut<T>(rows: &mut Vec<T>, size: u32, read: usize) -> bool {
+/// Cuts what was read, one row more than a page, to the page; says whether there is more.
+fn cut<T>(rows: &mut Vec<T>, size: u32) -> bool {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let more = rows.len() > size;
     rows.truncate(size);
-    read > size
+    more
+}
+
+/// How many rows a page lacks, and one more that shows that there is more.
+fn missing<T>(rows: &[T], size: u32) -> u32 {
+    let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    size.saturating_add(1).saturating_sub(rows)
 }
 
 /// Ids as a JSON array of hexadecimal digits.
@@ -95,18 +87,31 @@ impl Snapshot<'_> {
     /// A page of executions, newest first.
     pub(crate) fn executions(&mut self, query: &ExecutionQuery) -> Result<ExecutionPage, Fault> {
         let size = page_size(query.limit);
-        let Rows { mut tasks, read } = self.roots(query, size.saturating_add(1))?;
-        let more = cut(&mut tasks, size, read);
-        let mut executions = Vec::with_capacity(tasks.len());
-        for root in tasks {
-            let record = self.execution_record(root, query.payloads);
-            executions.extend(readable(record, query.ids.is_some())?);
+        let mut executions = Vec::new();
+        let mut before = query.before;
+        // What cannot be read takes no place on the page.
+        while let missing @ 1.. = missing(&executions, size) {
+            let Listed { tasks, last } = self.roots(query, before, missing)?;
+            for root in tasks {
+                let record = self.execution_record(root, query.payloads);
+                executions.extend(readable(record, query.ids.is_some())?);
+            }
+            if last.is_none() {
+                break;
+            }
+            before = last.map(ExecutionId::from_uuid);
         }
+        let more = cut(&mut executions, size);
         Ok(ExecutionPage { executions, more })
     }
 
-    fn roots(&mut self, query: &ExecutionQuery, limit: u32) -> Result<Rows, Fault> {
-        let before = match &query.before {
+    fn roots(
+        &mut self,
+        query: &ExecutionQuery,
+        before: Option<ExecutionId>,
+        limit: u32,
+    ) -> Result<Listed, Fault> {
+        let before = match &before {
             Some(before) => &before.as_bytes()[..],
             None => &ABOVE_ALL_IDS[..],
         };
@@ -132,22 +137,27 @@ impl Snapshot<'_> {
         if let Some(ids) = &ids {
             statement.raw_bind_parameter(8, ids)?;
         }
-        self.read_bound(sql, ids.is_some())
+        self.read_bound(sql, limit, ids.is_some())
     }
 
-    /// Runs a statement that lists tasks and whose parameters are bound. A row that cannot be read is left out, unless it was asked for.
-    fn read_bound(&mut self, sql: Sql, asked_for: bool) -> Result<Rows, Fault> {
+    /// Runs a statement that lists tasks, so many at most, and whose parameters are bound. A row that cannot be read is left out, unless it
+    /// was asked for.
+    fn read_bound(&mut self, sql: Sql, limit: u32, asked_for: bool) -> Result<Listed, Fault> {
         let lanes = &self.lanes;
         let mut rows = self.sql.get(sql)?.raw_query();
-        let (mut tasks, mut read) = (Vec::new(), 0_usize);
+        let (mut tasks, mut read, mut last) = (Vec::new(), 0, None);
         while let Some(row) = rows.next()? {
-            read = read.saturating_add(1);
             let task = rows::lane_of(row)
                 .and_then(|lane| lanes.known(lane))
                 .and_then(|lane| rows::task(row, lane));
             tasks.extend(readable(task, asked_for)?);
+            read += 1;
+            last = Some(Uuid::from_bytes(row.get(1)?));
         }
-        Ok(Rows { tasks, read })
+        Ok(Listed {
+            tasks,
+            last: last.filter(|_| read >= limit),
+        })
     }
 
     fn execution_record(&mut self, root: Stored, payloads: bool) -> Result<ExecutionRecord, Fault> {
@@ -176,38 +186,45 @@ impl Snapshot<'_> {
     /// A page of tasks, in the order of their making.
     pub(crate) fn tasks(&mut self, query: &TaskQuery) -> Result<TaskPage, Fault> {
         let size = page_size(query.limit);
-        let Rows { mut tasks, read } = match &query.ids {
-            Some(ids) => Rows::all(self.tasks_by_id(ids, query)?),
-            None => self.tasks_in_order(query, size.saturating_add(1))?,
-        };
-        tasks.sort_unstable_by_key(|stored| stored.task.id);
-        let more = cut(&mut tasks, size, read);
-        let mut records = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let record = self.task_record(task, query.payloads);
-            records.extend(readable(record, query.ids.is_some())?);
+        let mut tasks = Vec::new();
+        let mut query = query.clone();
+        // What cannot be read takes no place on the page.
+        while let missing @ 1.. = missing(&tasks, size) {
+            let Listed {
+                tasks: listed,
+                last,
+            } = match &query.ids {
+                Some(ids) => self.tasks_by_id(ids, &query)?,
+                None => self.tasks_in_order(&query, missing)?,
+            };
+            for task in listed {
+                let record = self.task_record(task, query.payloads);
+                tasks.extend(readable(record, query.ids.is_some())?);
+            }
+            if last.is_none() {
+                break;
+            }
+            query.after = last.map(TaskId::from_uuid);
         }
-        Ok(TaskPage {
-            tasks: records,
-            more,
-        })
+        let more = cut(&mut tasks, size);
+        Ok(TaskPage { tasks, more })
     }
 
-    fn tasks_by_id(&mut self, ids: &[TaskId], query: &TaskQuery) -> Result<Vec<Stored>, Fault> {
+    fn tasks_by_id(&mut self, ids: &[TaskId], query: &TaskQuery) -> Result<Listed, Fault> {
         let mut tasks = Vec::new();
         let distinct: BTreeSet<&TaskId> = ids.iter().collect();
         for id in distinct {
             tasks.extend(self.task_by_id(*id)?);
         }
         tasks.retain(|stored| is_wanted(&stored.task, query));
-        Ok(tasks)
+        Ok(Listed { tasks, last: None })
     }
 
     fn task_by_id(&mut self, id: TaskId) -> Result<Option<Stored>, Fault> {
         for sql in [Sql::FindRoot, Sql::FindChild] {
             let statement = self.sql.get(sql)?;
             statement.raw_bind_parameter(1, &id.as_bytes()[..])?;
-            let found = self.read_bound(sql, true)?.tasks.pop();
+            let found = self.read_bound(sql, u32::MAX, true)?.tasks.pop();
             if found.is_some() {
                 return Ok(found);
             }
@@ -216,17 +233,32 @@ impl Snapshot<'_> {
     }
 
     /// Roots and children stand in different orders; each gives as many as a page may take.
-    fn tasks_in_order(&mut self, query: &TaskQuery, limit: u32) -> Result<Rows, Fault> {
-        let Some(execution) = query.execution else {
-            let roots = self.list_tasks(Sql::ListRoots, query, limit, None)?;
-            let children = self.list_tasks(Sql::ListChildren, query, limit, None)?;
-            return Ok(roots.and(children));
+    fn tasks_in_order(&mut self, query: &TaskQuery, limit: u32) -> Result<Listed, Fault> {
+        let (mut all, others) = match query.execution {
+            None => (
+                self.list_tasks(Sql::ListRoots, query, limit, None)?,
+                self.list_tasks(Sql::ListChildren, query, limit, None)?,
+            ),
+            Some(execution) => {
+                let id = &execution.as_bytes()[..];
+                let root = readable(self.task_by_id(execution.root()), false)?.flatten();
+                let root = Listed {
+                    tasks: root.into_iter().collect(),
+                    last: None,
+                };
+                let sql = Sql::ListChildrenOfExecution;
+                (self.list_tasks(sql, query, limit, Some(id))?, root)
+            }
         };
-        let id = &execution.as_bytes()[..];
-        let children = self.list_tasks(Sql::ListChildrenOfExecution, query, limit, Some(id))?;
-        let root = self.task_by_id(execution.root())?;
-        let root = root.filter(|root| is_wanted(&root.task, query));
-        Ok(children.and(Rows::all(root.into_iter().collect())))
+        all.tasks.extend(others.tasks);
+        all.tasks.retain(|stored| is_wanted(&stored.task, query));
+        all.tasks.sort_unstable_by_key(|stored| stored.task.id);
+        // Behind the end of the shorter order, something may be missing.
+        all.last = [all.last, others.last].into_iter().flatten().min();
+        if let Some(last) = all.last.map(TaskId::from_uuid) {
+            all.tasks.retain(|stored| stored.task.id <= last);
+        }
+        Ok(all)
     }
 
     fn list_tasks(
@@ -235,7 +267,7 @@ impl Snapshot<'_> {
         query: &TaskQuery,
         limit: u32,
         execution: Option<&[u8]>,
-    ) -> Result<Rows, Fault> {
+    ) -> Result<Listed, Fault> {
         let after = query
             .after
             .as_ref()
@@ -249,7 +281,7 @@ impl Snapshot<'_> {
         if let Some(execution) = execution {
             statement.raw_bind_parameter(5, execution)?;
         }
-        self.read_bound(sql, false)
+        self.read_bound(sql, limit, false)
     }
 
     fn task_record(&mut self, stored: Stored, payloads: bool) -> Result<TaskRecord, Fault> {

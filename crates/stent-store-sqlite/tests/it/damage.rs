@@ -68,6 +68,67 @@ async fn a_row_that_cannot_be_read_hides_nothing_that_is_older() {
 }
 
 #[tokio::test]
+async fn rows_that_cannot_be_read_take_no_place_on_a_page() {
+    let (_folder, store, foreign) = store();
+    let mut made = Vec::new();
+    for input in 0..12 {
+        made.push(dispatch(&store, &input.to_string()).await.unwrap());
+    }
+    // The newest and the oldest, a whole page in between, and one whose tags are damaged.
+    for bad in [11, 8, 7, 6, 5, 4, 0] {
+        let id = &made[bad].as_bytes()[..];
+        foreign
+            .execute("UPDATE tasks SET commits = -1 WHERE id = ?1", [id])
+            .unwrap();
+    }
+    let id = &made[2].as_bytes()[..];
+    let tag = "INSERT INTO tags (root, tag) SELECT seq, '' FROM tasks WHERE id = ?1";
+    foreign.execute(tag, [id]).unwrap();
+
+    let mut query = ExecutionQuery {
+        limit: 2,
+        ..ExecutionQuery::default()
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = store.executions(query.clone()).await.unwrap();
+        let ids: Vec<_> = page
+            .executions
+            .iter()
+            .map(|e| e.root.task.execution)
+            .collect();
+        query.before = ids.last().copied();
+        pages.push(ids);
+        if !page.more {
+            break;
+        }
+    }
+    let expected = [vec![made[10], made[9]], vec![made[3], made[1]]];
+    assert_eq!(pages, expected);
+
+    let mut query = TaskQuery {
+        limit: 2,
+        ..TaskQuery::default()
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = store.tasks(query.clone()).await.unwrap();
+        let ids: Vec<_> = page.tasks.iter().map(|t| t.task.execution).collect();
+        query.after = page.tasks.last().map(|t| t.task.id);
+        pages.push(ids);
+        if !page.more {
+            break;
+        }
+    }
+    let expected = [
+        vec![made[1], made[2]],
+        vec![made[3], made[9]],
+        vec![made[10]],
+    ];
+    assert_eq!(pages, expected);
+}
+
+#[tokio::test]
 async fn the_tables_take_no_bytes_for_text() {
     let (_folder, store, foreign) = store();
     dispatch(&store, "1").await.unwrap();
