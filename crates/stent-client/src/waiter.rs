@@ -4,6 +4,7 @@
 //! * Nothing is missed: hints are listened to before the first read, every execution is read once when someone begins to wait for it, and all
 //!   are read again at each poll interval, whatever hints came.
 //! * Reads are batches of ids, and their number per second does not depend on how many wait, nor on how many hints come.
+//! * What the store will not read is told to those who wait for it, and to nobody else.
 //! * Who waits is answered, or waits anew: a task that ends with its runtime leaves nobody behind.
 
 use std::{
@@ -289,19 +290,32 @@ impl Attendant {
         } else {
             defaults::PAGE_SIZE_MAX as usize
         };
-        for ids in ids.chunks(size) {
-            let read = match self.query(ids, outcomes).await {
-                Ok(records) if outcomes => {
-                    self.answer(ids, records);
-                    Ok(())
+        let mut portions: Vec<_> = ids.chunks(size).rev().collect();
+        while let Some(ids) = portions.pop() {
+            match (self.read_portion(ids, outcomes).await, ids) {
+                (Ok(()), _) => self.failing = None,
+                // What the store will not read is found among the others, who are kept out of it.
+                (Err(told @ Told::Store(_)), [one]) => self.shared.room().tell(*one, &Err(told)),
+                (Err(Told::Store(_)), _) => {
+                    let (first, others) = ids.split_at(ids.len() / 2);
+                    portions.extend([others, first]);
                 }
-                Ok(records) => self.read_ended(ids, &records).await,
-                Err(error) => Err(error),
-            };
-            match read {
-                Ok(()) => self.failing = None,
-                Err(told) => return self.failed(told),
+                (Err(told), _) => return self.failed(told),
             }
+        }
+    }
+
+    async fn read_portion(
+        &self,
+        ids: &[ExecutionId],
+        outcomes: bool,
+    ) -> std::result::Result<(), Told> {
+        let records = self.query(ids, outcomes).await?;
+        if outcomes {
+            self.answer(ids, records);
+            Ok(())
+        } else {
+            self.read_ended(ids, &records).await
         }
     }
 
@@ -327,28 +341,7 @@ impl Attendant {
         Ok(())
     }
 
-    /// Reads executions. One that the store refuses to read keeps nothing from those who wait for others: whoever waits for it is told.
     async fn query(
-        &self,
-        ids: &[ExecutionId],
-        payloads: bool,
-    ) -> std::result::Result<Vec<ExecutionRecord>, Told> {
-        match self.query_together(ids, payloads).await {
-            Err(Told::Store(_)) if ids.len() > 1 => {}
-            read => return read,
-        }
-        let mut records = Vec::new();
-        for id in ids {
-            match self.query_together(&[*id], payloads).await {
-                Ok(read) => records.extend(read),
-                Err(told @ Told::Store(_)) => self.shared.room().tell(*id, &Err(told)),
-                Err(told) => return Err(told),
-            }
-        }
-        Ok(records)
-    }
-
-    async fn query_together(
         &self,
         ids: &[ExecutionId],
         payloads: bool,

@@ -72,6 +72,25 @@ async fn an_execution_that_cannot_be_read_fails_who_waits_for_it_and_nobody_else
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_waits_again_for_what_cannot_be_read_is_told_so_again() {
+    let store = Faulty::new();
+    let (_stent, handles) = dispatched(&store, 100).await;
+    store.spoil(handles[37].id());
+    let spoilt = handles[37].clone();
+    let waiting = tokio::spawn(async move { join_all(handles.iter().map(Handle::result)).await });
+    for _ in 0..5 {
+        let before = store.requests();
+        let error = spoilt.result().await.unwrap_err();
+        assert!(matches!(error, Error::Store { .. }), "{error}");
+        assert!(store.requests() - before < 25, "it is found in few steps");
+    }
+    store.end_all(|_| done()).await;
+    let results = waiting.await.unwrap();
+    let failed: Vec<_> = (0..100).filter(|place| results[*place].is_err()).collect();
+    assert_eq!(failed, [37]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_hint_the_result_comes_within_a_poll_interval() {
     let store = Faulty::new();
     store.deafen();
