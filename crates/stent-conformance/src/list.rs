@@ -88,6 +88,7 @@ macro_rules! __for_each_case {
                 a_cleanup_by_hand_leaves_the_schedule_alone
                 the_schedule_survives_a_restart
                 a_large_execution_goes_as_a_whole
+                a_cleanup_deletes_no_more_rows_than_fit_a_short_transaction
             }
             commit {
                 an_outcome_is_kept_with_its_task

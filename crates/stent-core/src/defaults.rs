@@ -25,8 +25,8 @@ pub const RETENTION_PERIOD: Duration = Duration::from_secs(7 * 86_400);
 
 /// Executions deleted in one transaction at most: some ten milliseconds of work where each is one task, so that claims hardly wait.
 pub const CLEANUP_BATCH: u32 = 500;
-/// Rows of tasks and histories from which on one transaction of a cleanup takes no further execution: some tenths of a second. An execution goes
-/// as a whole, however many it has.
+/// Rows of tasks and histories that one transaction of a cleanup deletes at most, some tenths of a second of work. An execution goes as a whole:
+/// one with more goes alone.
 pub const CLEANUP_ROWS: usize = 20_000;
 
 /// Attempts in all, the first one included.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Task, Timestamp, store::CleanupRequest};
+use crate::{Task, Timestamp, defaults, store::CleanupRequest};
 
 /// Executions that ended before this instant are older than the retention period; `None` when it is too long to subtract: then all are kept.
 #[must_use]
@@ -35,9 +35,95 @@ pub fn next_cleanup(request: &CleanupRequest, began: Timestamp, more: bool) -> O
     Some(began.saturating_add(interval))
 }
 
+/// The rows of a task that began so many operations: its own, and those of its history.
+#[must_use]
+pub fn rows_of(operations: u32) -> usize {
+    usize::try_from(operations)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1)
+}
+
+/// What one cleanup deletes: as many executions as it was asked for, unless they have so many rows together that its transaction would be a long
+/// one.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    limit: u32,
+    executions: u32,
+    rows: usize,
+    is_cut: bool,
+}
+
+impl Portion {
+    /// An empty one that may have so many executions.
+    #[must_use]
+    pub const fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            executions: 0,
+            rows: 0,
+            is_cut: false,
+        }
+    }
+
+    /// Whether it has as many executions as were asked for.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.executions >= self.limit
+    }
+
+    /// Whether an execution with so many rows may go too. The first one always may.
+    const fn has_room(&self, rows: usize) -> bool {
+        self.executions == 0 || self.rows.saturating_add(rows) <= defaults::CLEANUP_ROWS
+    }
+
+    /// Takes an execution with so many rows, if there is room; if not, this portion ends here.
+    #[must_use]
+    pub const fn take(&mut self, rows: usize) -> bool {
+        if self.is_full() || !self.has_room(rows) {
+            self.is_cut = true;
+            return false;
+        }
+        self.executions = self.executions.saturating_add(1);
+        self.rows = self.rows.saturating_add(rows);
+        true
+    }
+
+    /// The executions that it took.
+    #[must_use]
+    pub const fn executions(&self) -> u32 {
+        self.executions
+    }
+
+    /// Whether there may be more to delete.
+    #[must_use]
+    pub const fn more(&self) -> bool {
+        self.is_cut || self.is_full()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_portion_ends_at_its_executions_or_its_rows_and_takes_one_at_least() {
+        let taken = |limit, rows: &[usize]| {
+            let mut portion = Portion::new(limit);
+            let all = rows.iter().all(|rows| portion.take(*rows));
+            assert!(all || portion.more());
+            (portion.executions(), portion.more())
+        };
+        let most = defaults::CLEANUP_ROWS;
+        assert_eq!(taken(3, &[1, 1]), (2, false));
+        assert_eq!(taken(2, &[1, 1]), (2, true));
+        assert_eq!(taken(2, &[1, 1, 1]), (2, true));
+        assert_eq!(taken(0, &[1]), (0, true));
+        assert_eq!(taken(9, &[most - 1, 1]), (2, false));
+        assert_eq!(taken(9, &[most - 1, 2, 1]), (1, true));
+        assert_eq!(taken(9, &[usize::MAX, 1]), (1, true));
+        assert_eq!(taken(9, &[usize::MAX]), (1, false));
+        assert_eq!(rows_of(3), 4);
+    }
 
     #[test]
     fn a_retention_too_long_to_subtract_keeps_everything() {

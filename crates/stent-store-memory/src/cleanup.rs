@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stent_core::{
-    ExecutionId, StateKind, retention,
+    ExecutionId, StateKind, Task,
+    retention::{self, Portion},
     store::{CleanupAnswer, CleanupRequest},
 };
 
@@ -16,23 +17,26 @@ impl Transaction<'_> {
         if let Some(next_at) = retention::too_early(request, scheduled, self.now) {
             return CleanupAnswer::NotDue { next_at };
         }
-        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let expired = self.expired(request.retention, limit);
-        for execution in &expired {
-            self.tables.delete(*execution);
+        let mut portion = Portion::new(request.limit);
+        for execution in self.expired(request.retention, request.limit) {
+            if !portion.take(self.rows(execution)) {
+                break;
+            }
+            self.tables.delete(execution);
         }
-        let more = expired.len() >= limit;
+        let more = portion.more();
         if let Some(next_at) = retention::next_cleanup(request, self.now, more) {
             self.tables.next_cleanup = Some(next_at);
         }
         CleanupAnswer::Deleted {
-            executions: u32::try_from(expired.len()).unwrap_or(u32::MAX),
+            executions: portion.executions(),
             more,
         }
     }
 
     /// The oldest executions that may go, and of which no task is leased.
-    fn expired(&self, retention: Duration, limit: usize) -> Vec<ExecutionId> {
+    fn expired(&self, retention: Duration, limit: u32) -> Vec<ExecutionId> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let Some(cutoff) = retention::cutoff(self.now, retention) else {
             return Vec::new();
         };
@@ -47,11 +51,18 @@ impl Transaction<'_> {
     }
 
     fn is_leased(&self, execution: ExecutionId) -> bool {
+        let mut members = self.members(execution);
+        members.any(|task| task.state.kind() == StateKind::Running)
+    }
+
+    fn rows(&self, execution: ExecutionId) -> usize {
+        let rows = self.members(execution);
+        rows.map(|task| retention::rows_of(task.operations)).sum()
+    }
+
+    fn members(&self, execution: ExecutionId) -> impl Iterator<Item = &Task> {
         let members = self.tables.index.members.get(&execution);
-        let mut rows = members
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.tables.row(*id));
-        rows.any(|row| row.task.state.kind() == StateKind::Running)
+        let rows = members.into_iter().flatten();
+        rows.filter_map(|id| Some(&self.tables.row(*id)?.task))
     }
 }

@@ -1,12 +1,6 @@
--- Executions that ended before an instant and of which no task is leased, the oldest first. Index `tasks_ended`, which holds ended roots only,
--- and a probe of `tasks_execution` for each.
-SELECT root.seq, root.id
-FROM tasks AS root INDEXED BY tasks_ended
-WHERE root.ended_at < ?1 AND root.ended_at IS NOT NULL AND root.parent IS NULL
-  AND NOT EXISTS (
-      SELECT 1
-      FROM tasks AS child INDEXED BY tasks_execution
-      WHERE child.execution = root.id AND child.execution IS NOT NULL AND child.lease_expires_at IS NOT NULL
-  )
-ORDER BY root.ended_at, root.seq
-LIMIT ?2
+-- Roots that ended before an instant, in the order of their ends, behind one of them. Index `tasks_ended`, which holds ended roots only.
+SELECT seq, id, operations, ended_at
+FROM tasks INDEXED BY tasks_ended
+WHERE ended_at < ?1 AND ended_at IS NOT NULL AND parent IS NULL AND (ended_at, seq) > (?2, ?3)
+ORDER BY ended_at, seq
+LIMIT ?4

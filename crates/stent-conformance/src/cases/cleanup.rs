@@ -5,6 +5,7 @@ use std::time::Duration;
 use stent_core::{
     NewTask, StateKind, Tag, TaskId, When,
     commit::Then,
+    defaults,
     store::{CleanupAnswer, CleanupRequest, ExecutionQuery},
 };
 
@@ -242,6 +243,23 @@ pub(crate) async fn a_large_execution_goes_as_a_whole(world: World) {
         "nothing waits any more: {:?}",
         left.functions
     );
+}
+
+pub(crate) async fn a_cleanup_deletes_no_more_rows_than_fit_a_short_transaction(world: World) {
+    // Each two of these have more rows than one cleanup deletes, though none has as many.
+    let steps = u32::try_from(defaults::CLEANUP_ROWS / 2).expect("some thousands");
+    for _ in 0..2 {
+        let mut large = world.start(task("f")).await;
+        let writes = (1..=steps).map(|position| step(position, "s", value("1")));
+        world.write(&mut large, writes.collect(), done()).await;
+        world.advance(1);
+    }
+    ended(&world, done()).await;
+    world.advance(1);
+    let first = scheduled(&world, 100).await;
+    assert_eq!(first, deleted(1, true), "it goes on at once");
+    assert_eq!(scheduled(&world, 100).await, deleted(2, false));
+    assert!(world.executions().await.is_empty());
 }
 
 const fn deleted(executions: u32, more: bool) -> CleanupAnswer {

@@ -168,13 +168,13 @@ pub trait Store: Any + Send + Sync + fmt::Debug {
     /// As [`StoreError`] says.
     async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError>;
 
-    /// Deletes executions that [`crate::retention::is_expired`], with all their rows, oldest first, in one short transaction. An execution
-    /// with a task that is still leased waits for a later time.
+    /// Deletes executions that [`crate::retention::is_expired`], with all their rows, oldest first, in one short transaction: as many as fit a
+    /// [`crate::retention::Portion`]. An execution with a task that is still leased waits for a later time.
     ///
     /// With an interval, the fleet shares one schedule that lives in the store: it does nothing before the next cleanup is due, and a cleanup
     /// that left nothing to delete moves the schedule on ([`crate::retention::next_cleanup`]).
     /// (proven by `cleanup::an_execution_goes_with_all_that_belongs_to_it`, `cleanup::an_execution_with_a_task_that_is_still_leased_waits`,
-    /// `cleanup::the_fleet_cleans_up_once_per_interval`)
+    /// `cleanup::a_cleanup_deletes_no_more_rows_than_fit_a_short_transaction`, `cleanup::the_fleet_cleans_up_once_per_interval`)
     ///
     /// # Errors
     /// As [`StoreError`] says.

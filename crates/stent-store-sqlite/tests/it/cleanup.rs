@@ -27,9 +27,12 @@ async fn a_cleanup_takes_no_further_execution_once_it_has_many_rows() {
         made.push(dispatch(&store, "1").await.unwrap());
     }
     store.cancel(made).await.unwrap();
-    let half = u32::try_from(defaults::CLEANUP_ROWS / 2).unwrap();
+    // With its task, each has half of the rows that may go together.
+    let entries = u32::try_from(defaults::CLEANUP_ROWS / 2 - 1).unwrap();
     let foreign = Connection::open(&path).unwrap();
-    foreign.execute(LONG_HISTORIES, [half]).unwrap();
+    foreign.execute(LONG_HISTORIES, [entries]).unwrap();
+    let operations = "UPDATE tasks SET operations = ?1";
+    foreign.execute(operations, [entries]).unwrap();
 
     let request = CleanupRequest {
         retention: Duration::ZERO,

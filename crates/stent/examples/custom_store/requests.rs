@@ -5,7 +5,7 @@ use stent_core::{
     history::keep_for_replay,
     lease,
     limit::{Limits, holds_from_now},
-    retention,
+    retention::{self, Portion},
     signal::{NewSignal, SignalAnswer, accept},
     store::{
         CancelAnswer, CleanupAnswer, CleanupRequest, Dispatched, FunctionDeclaration,
@@ -137,28 +137,33 @@ impl Tables {
         if let Some(next_at) = retention::too_early(request, self.next_cleanup, self.now) {
             return CleanupAnswer::NotDue { next_at };
         }
-        let limit = request.limit as usize;
         let cutoff = retention::cutoff(self.now, request.retention);
         let mut expired = self.passed(|root| {
             let ended_at = root.state.ended_at();
             ended_at.filter(|_| cutoff.is_some_and(|it| retention::is_expired(root, it)))
         });
         expired.retain(|root| !self.is_leased(root.as_root()));
-        expired.truncate(limit);
-        for root in &expired {
+        let mut portion = Portion::new(request.limit);
+        for root in expired {
             let execution = root.as_root();
+            if !portion.take(self.rows_of(execution)) {
+                break;
+            }
             self.rows.retain(|_, row| row.task.execution != execution);
             self.signals.retain(|(one, _)| one.execution != execution);
         }
         self.waits.retain(|(task, _)| self.rows.contains_key(task));
-        let more = expired.len() >= limit;
+        let (executions, more) = (portion.executions(), portion.more());
         if let Some(next_at) = retention::next_cleanup(request, self.now, more) {
             self.next_cleanup = Some(next_at);
         }
-        CleanupAnswer::Deleted {
-            executions: u32::try_from(expired.len()).unwrap_or(u32::MAX),
-            more,
-        }
+        CleanupAnswer::Deleted { executions, more }
+    }
+
+    fn rows_of(&self, execution: ExecutionId) -> usize {
+        let tasks = self.rows.values().map(|row| &row.task);
+        let members = tasks.filter(|one| one.execution == execution);
+        members.map(|one| retention::rows_of(one.operations)).sum()
     }
 
     fn is_leased(&self, execution: ExecutionId) -> bool {

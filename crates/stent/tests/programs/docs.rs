@@ -177,6 +177,7 @@ fn the_reference_states_the_bounds() {
         defaults::COMMIT_BATCH.to_string(),
         bytes(defaults::COMMIT_BATCH_BYTES),
         defaults::CLEANUP_BATCH.to_string(),
+        defaults::CLEANUP_ROWS.to_string(),
         defaults::PAGE_SIZE.to_string(),
         defaults::PAGE_SIZE_MAX.to_string(),
     ];
