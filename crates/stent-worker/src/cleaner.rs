@@ -37,6 +37,7 @@ pub(crate) async fn run(shared: Arc<Shared>, interval: Duration) {
                 let left = if shared.store_time.is_known() {
                     next_at.since(shared.store_now())
                 } else {
+                    // Nobody has heard the store's time yet: soon somebody has.
                     shared.settings.poll_interval
                 };
                 left.clamp(PAUSE, interval.max(PAUSE))

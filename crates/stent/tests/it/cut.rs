@@ -49,6 +49,8 @@ pub(crate) struct CutStore {
     commit_panics: AtomicBool,
     claim_takes: Duration,
     claims: AtomicU32,
+    history_takes: Duration,
+    histories_read: AtomicU32,
     /// Every commit is refused as out of order.
     disordered: AtomicBool,
     /// The next commit is refused as built upon another past.
@@ -84,6 +86,8 @@ impl CutStore {
             commit_panics: AtomicBool::new(false),
             claim_takes: Duration::ZERO,
             claims: AtomicU32::new(0),
+            history_takes: Duration::ZERO,
+            histories_read: AtomicU32::new(0),
             disordered: AtomicBool::new(false),
             contradicts: AtomicBool::new(false),
             histories: Mutex::new(Histories::Shown),
@@ -119,6 +123,14 @@ impl CutStore {
     pub(crate) fn slow_to_claim(store: Arc<dyn Store>, claim_takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             claim_takes,
+            ..Self::whole(store, Cut::Never)
+        })
+    }
+
+    /// Never cut; each reading of histories takes this long.
+    pub(crate) fn slow_to_read(store: Arc<dyn Store>, history_takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            history_takes,
             ..Self::whole(store, Cut::Never)
         })
     }
@@ -198,6 +210,11 @@ impl CutStore {
 
     pub(crate) fn commits(&self) -> u32 {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Readings of histories that were asked for, each of any number of tasks.
+    pub(crate) fn histories_read(&self) -> u32 {
+        self.histories_read.load(Ordering::SeqCst)
     }
 
     /// The most commits that were on their way at one time.
@@ -377,6 +394,8 @@ impl Store for CutStore {
         }
         self.check()?;
         self.refuse_if_spoilt(requests.iter().map(|request| request.task))?;
+        self.histories_read.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.history_takes).await;
         self.store.history(requests).await
     }
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {

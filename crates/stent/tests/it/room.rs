@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use stent::{
     prelude::*,
-    store::{Outcome, StateKind, defaults},
+    store::{Hint, Outcome, StateKind, defaults},
     worker::HolderClock,
 };
 
@@ -460,35 +460,72 @@ async fn a_worker_that_starts_late_in_the_interval_cleans_up_when_it_is_due() {
     assert!(left.executions.is_empty(), "{left:?}");
 }
 
-/// Sees how many others have ended when it hears of the first.
-#[durable]
-async fn hears_of_the_first(#[state] ended: Arc<AtomicU32>) -> stent::Result<u32> {
-    let mut calls: FuturesUnordered<_> = (0..100).map(|_| counts_its_end()).collect();
-    calls.next().await.transpose()?;
-    let so_far = ended.load(Ordering::SeqCst);
-    while calls.next().await.transpose()?.is_some() {}
-    Ok(so_far)
-}
+/// Who was polled after the first of two words, in this order.
+#[derive(Debug, Default)]
+struct Turns(Mutex<Vec<u32>>);
 
 #[durable]
-async fn counts_its_end(#[state] ended: Arc<AtomicU32>) -> stent::Result<()> {
-    tokio::time::sleep(SECOND / 100).await;
-    ended.fetch_add(1, Ordering::SeqCst);
+async fn waits_for_two_words(number: u32, #[state] turns: Arc<Turns>) -> stent::Result<()> {
+    let mut words: FuturesUnordered<_> = ["first", "second"]
+        .map(stent::signal::<()>)
+        .into_iter()
+        .collect();
+    words.next().await.transpose()?;
+    turns.0.lock().unwrap().push(number);
+    words.next().await.transpose()?;
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_waits_for_its_turn_keeps_its_place_whatever_it_hears_meanwhile() {
+async fn a_body_that_waits_for_its_turn_keeps_its_place_whatever_it_hears_meanwhile() {
     let world = World::new();
-    let worker = world.worker("w").concurrency(2).prefetch(1_000);
-    let _worker = worker
-        .register(functions![hears_of_the_first, counts_its_end])
-        .state(Arc::new(AtomicU32::new(0)))
+    let turns = Arc::new(Turns::default());
+    let worker = world
+        .worker("w")
+        .concurrency(1)
+        .suspend_after(3_600 * SECOND)
+        .register(functions![waits_for_two_words, works_for])
+        .state(Arc::clone(&turns));
+    let worker = worker.start().await.unwrap();
+    let calls = (1..=3).map(waits_for_two_words);
+    let waiting = world.stent.dispatch_all(calls).await.unwrap();
+    eventually("all wait", async || worker.leased() == 3).await;
+    world.pass(SECOND).await;
+    let busy = world.stent.dispatch(works_for(10 * SECOND)).await.unwrap();
+    eventually("nobody else has a turn", async || worker.leased() == 4).await;
+    for (who, word) in [(0, "first"), (1, "first"), (2, "first"), (0, "second")] {
+        waiting[who].signal(word, &()).await.unwrap();
+        world.pass(SECOND).await;
+    }
+    busy.result().await.unwrap();
+    eventually("each had its turn", async || {
+        turns.0.lock().unwrap().len() == 3
+    })
+    .await;
+    assert_eq!(*turns.0.lock().unwrap(), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_others_write_the_store_is_asked_for_news_half_of_the_time_at_most() {
+    let world = World::new();
+    let store = CutStore::slow_to_read(Arc::clone(&world.store), SECOND / 100);
+    let worker = short_leases(&world, &store, 60 * SECOND)
         .start()
         .await
         .unwrap();
-    let so_far = world.stent.run(hears_of_the_first()).await.unwrap();
-    assert!(so_far < 20, "{so_far} had ended before it heard of one");
+    let _waits = world.stent.dispatch(waits_for_a_word()).await.unwrap();
+    eventually("it is here", async || worker.leased() == 1).await;
+    world.pass(SECOND).await;
+    let before = store.histories_read();
+    for _ in 0..1_000 {
+        store.invent(Hint::Anything);
+        world.pass(SECOND / 1_000).await;
+    }
+    let read = store.histories_read() - before;
+    assert!(
+        (10..=60).contains(&read),
+        "{read} times in a second, each for 10 ms"
+    );
 }
 
 /// Counts who lives.
