@@ -28,6 +28,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::run::PassedOn;
+
 /// Chores of the Stent repository.
 #[derive(Parser)]
 #[command(
@@ -53,12 +55,12 @@ enum Chore {
     Examples,
     /// Measure, beside the limit of the database in the same run
     Bench(bench::Options),
-    /// Simulate fleets under faults, from seeds, and judge what happened
-    Sim(sim::Options),
+    /// Simulate fleets under faults, from seeds, and judge what happened: `--seeds 1000`, `--minutes 2`, `--seed S`
+    Sim(PassedOn),
     /// Make deliberate defects in a copy, one at a time, and look whether the simulator or the tests see them
     Defects(defects::Options),
-    /// Try with real processes what must hold while they are killed
-    Trial(trial::Options),
+    /// Try with real processes what must hold while they are killed: `limits --minutes 1 --workers 8`
+    Trial(PassedOn),
     /// Work with a throwaway PostgreSQL server
     #[command(subcommand)]
     Pg(pg::Verb),

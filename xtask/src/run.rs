@@ -76,6 +76,19 @@ impl Failed {
     }
 }
 
+/// Options that are passed on, as they are, to a program of the workspace.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct PassedOn {
+    /// The program's own; `--help` lists them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "OPTIONS"
+    )]
+    pub(crate) arguments: Vec<String>,
+}
+
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

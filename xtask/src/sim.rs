@@ -1,23 +1,9 @@
 //! Simulation: whole fleets in one thread under virtual time, each from a seed.
 
-use clap::Args;
+use crate::run::{Done, PassedOn, cargo, show};
 
-use crate::run::{Done, cargo, show};
-
-/// How many seeds, or which; all of it is passed on to the package `stent-sim`.
-#[derive(Args)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Options {
-    /// `--seeds 1000`, `--minutes 2`, or `--seed S` to run one again; `--help` lists them
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "OPTIONS"
-    )]
-    arguments: Vec<String>,
-}
-
-pub(crate) fn run(options: &Options) -> Done {
+/// Simulates what is asked for: `--seeds 1000`, `--minutes 2`, or `--seed S` to run one again.
+pub(crate) fn run(options: &PassedOn) -> Done {
     simulate(&options.arguments)
 }
 
