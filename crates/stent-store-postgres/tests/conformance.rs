@@ -119,49 +119,23 @@ impl Harness for Schema {
     fn surroundings(&self) -> Vec<Box<dyn Surroundings>> {
         let database = || stent_test_postgres::database().expect("a database for tests");
         vec![
-            Box::new(Newer(database(), self.mode)),
-            Box::new(Weakened(database(), self.mode)),
+            Box::new(Spoilt(Wrong::NewerVersion, database(), self.mode)),
+            Box::new(Spoilt(Wrong::WeakSettings, database(), self.mode)),
         ]
     }
 }
 
-/// A schema that a newer version has migrated.
-struct Newer(Database, Mode);
+/// A database to which others have done something.
+struct Spoilt(Wrong, Database, Mode);
 
-#[async_trait::async_trait]
-impl Surroundings for Newer {
-    fn name(&self) -> &str {
-        "a newer version"
-    }
-
-    async fn open(
-        &self,
-        clock: Arc<ManualClock>,
-    ) -> Result<Arc<dyn Store>, Box<dyn Error + Send + Sync>> {
-        Ok(Arc::new(open(&self.0, "stent", self.1, clock).await?))
-    }
-
-    async fn spoil(&self) {
-        let newer = "INSERT INTO stent.migrations (number, digest) SELECT 99, digest FROM stent.migrations LIMIT 1";
-        self.0.sql(newer).expect("a migration");
-    }
-
-    async fn mend(&self) {
-        let as_before = "DELETE FROM stent.migrations WHERE number = 99";
-        self.0.sql(as_before).expect("no migration");
-    }
-
-    fn refused_naming(&self) -> Option<&str> {
-        Some("99")
-    }
-
-    async fn in_force(&self) -> Option<String> {
-        None
-    }
+/// What they did.
+#[derive(Clone, Copy)]
+enum Wrong {
+    /// A newer version has migrated the schema.
+    NewerVersion,
+    /// Settings of the database would weaken what the store promises.
+    WeakSettings,
 }
-
-/// A database whose settings would weaken what the store promises.
-struct Weakened(Database, Mode);
 
 /// Each of them would break something: durability, isolation, the meaning of names and texts, time, or all work that takes longer.
 const WEAK: &[&str] = &[
@@ -195,39 +169,58 @@ END $$;
 CREATE TRIGGER witness BEFORE INSERT ON stent.task_rows FOR EACH ROW EXECUTE FUNCTION public.witness()";
 
 #[async_trait::async_trait]
-impl Surroundings for Weakened {
+impl Surroundings for Spoilt {
     fn name(&self) -> &str {
-        "settings of the database"
+        match self.0 {
+            Wrong::NewerVersion => "a newer version",
+            Wrong::WeakSettings => "settings of the database",
+        }
     }
 
     async fn open(
         &self,
         clock: Arc<ManualClock>,
     ) -> Result<Arc<dyn Store>, Box<dyn Error + Send + Sync>> {
-        Ok(Arc::new(open(&self.0, "stent", self.1, clock).await?))
+        Ok(Arc::new(open(&self.1, "stent", self.2, clock).await?))
     }
 
     async fn spoil(&self) {
-        self.0.sql(WITNESS).expect("a trigger");
-        for setting in WEAK {
-            let set = format!("ALTER DATABASE {} SET {setting}", self.0.name());
-            self.0.sql(&set).expect("a setting");
+        match self.0 {
+            Wrong::NewerVersion => {
+                let newer = "INSERT INTO stent.migrations (number, digest) SELECT 99, digest FROM stent.migrations LIMIT 1";
+                self.1.sql(newer).expect("a migration");
+            }
+            Wrong::WeakSettings => {
+                self.1.sql(WITNESS).expect("a trigger");
+                for setting in WEAK {
+                    let set = format!("ALTER DATABASE {} SET {setting}", self.1.name());
+                    self.1.sql(&set).expect("a setting");
+                }
+            }
         }
     }
 
     async fn mend(&self) {
-        let reset = format!("ALTER DATABASE {} RESET ALL", self.0.name());
-        let reset = format!("SET TRANSACTION READ WRITE; {reset}");
-        self.0.sql(&reset).expect("no settings");
+        let as_before = match self.0 {
+            Wrong::NewerVersion => "DELETE FROM stent.migrations WHERE number = 99".to_owned(),
+            Wrong::WeakSettings => format!(
+                "SET TRANSACTION READ WRITE; ALTER DATABASE {} RESET ALL",
+                self.1.name()
+            ),
+        };
+        self.1.sql(&as_before).expect("as it was before");
     }
 
     fn refused_naming(&self) -> Option<&str> {
-        None
+        match self.0 {
+            Wrong::NewerVersion => Some("99"),
+            Wrong::WeakSettings => None,
+        }
     }
 
     async fn in_force(&self) -> Option<String> {
         let seen = self
-            .0
+            .1
             .sql("SELECT DISTINCT name || ' = ' || setting FROM public.seen ORDER BY 1");
         let seen = seen.expect("what was written down");
         let wanted = "search_path = pg_catalog\nstandard_conforming_strings = on\nsynchronous_commit = on\ntransaction_isolation = read committed";

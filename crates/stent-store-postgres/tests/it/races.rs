@@ -72,6 +72,14 @@ impl World {
             .await;
     }
 
+    /// A claim waits for nobody, and takes this task alone.
+    async fn claims_without_waiting(&self, task: TaskId) {
+        let claimed = tokio::time::timeout(SOON, claim(&*self.store, 10)).await;
+        let claimed = claimed.expect("it waits for nobody").expect("a claim");
+        assert_eq!(claimed.len(), 1);
+        assert_eq!(claimed[0].task.id, task);
+    }
+
     async fn let_go(&self) {
         let end = self.gate.batch_execute("ROLLBACK").await;
         end.expect("a transaction to end");
@@ -419,10 +427,7 @@ async fn a_takeover_passes_over_what_others_hold() {
     let run_out = "UPDATE stent.task_rows SET lease_expires_at = 1";
     world.gate.batch_execute(run_out).await.expect("leases");
     world.hold_task(held.task.id).await;
-    let claimed = tokio::time::timeout(SOON, claim(&*world.store, 10)).await;
-    let claimed = claimed.expect("it waits for nobody").expect("a claim");
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].task.id, free.task.id);
+    world.claims_without_waiting(free.task.id).await;
     world.let_go().await;
 }
 
@@ -495,10 +500,7 @@ async fn a_takeover_looks_behind_all_that_others_hold() {
     );
     world.gate.batch_execute(&run_out).await.expect("a lease");
     world.hold_task(held.task.id).await;
-    let claimed = tokio::time::timeout(SOON, claim(&*world.store, 10)).await;
-    let claimed = claimed.expect("it waits for nobody").expect("a claim");
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].task.id, free.task.id);
+    world.claims_without_waiting(free.task.id).await;
     world.let_go().await;
 }
 
