@@ -262,6 +262,11 @@ impl Store for Connection {
         let ask = |store: &MemoryStore, it| at_once(store.replay_dead_letters(it));
         let saw = |world: &World, executions: &Vec<ExecutionId>, answers: &Vec<ReplayAnswer>| {
             world.note(("replayed", executions, answers));
+            for (execution, answer) in executions.iter().zip(answers) {
+                if *answer == ReplayAnswer::Replayed {
+                    world.record().attempts_begin_anew(*execution);
+                }
+            }
         };
         self.write("replay", executions, ask, saw).await
     }

@@ -112,6 +112,14 @@ impl Record {
         (self.trace.events, self.trace.hasher.finish())
     }
 
+    /// Whether another machine has taken a body's task over.
+    pub(crate) fn is_overtaken(&self, body: usize) -> bool {
+        let body = &self.bodies[body];
+        let leases = self.leases.get(&body.task);
+        let newest = leases.and_then(|leases| leases.last());
+        newest.is_some_and(|lease| lease.machine != body.machine)
+    }
+
     /// All bodies of a machine ended with its process.
     pub(crate) fn killed(&mut self, machine: usize, now: u64) {
         let bodies = self.bodies.iter_mut();
@@ -129,6 +137,11 @@ impl Record {
                 .filter(|dealt| dealt.acknowledged == Some(execution))
                 .for_each(|dealt| dealt.lives += 1);
         }
+    }
+
+    /// A dead letter is replayed: its attempts are counted from the first again, and the failed end of its history is forgotten.
+    pub(crate) fn attempts_begin_anew(&mut self, execution: ExecutionId) {
+        self.firm.retain(|(task, _), _| *task != execution.root());
     }
 
     /// Forgets tasks that are gone.

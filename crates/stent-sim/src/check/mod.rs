@@ -8,7 +8,12 @@ use std::sync::Arc;
 
 use stent::{TaskInfo, store::Clock};
 
-use crate::{record::Seen, scenario::Fault, work::Function, world::World};
+use crate::{
+    record::{Record, Seen},
+    scenario::Fault,
+    work::Function,
+    world::World,
+};
 
 /// By how much machines' times may differ from the store's: one turn of theirs, in microseconds.
 pub(crate) const TURN: u64 = 60_000;
@@ -71,10 +76,17 @@ pub(crate) fn polled(world: &World, body: usize, pauses: u32) {
     record.bodies[body].pauses = pauses;
 }
 
+/// Whether a body goes on although its task is another machine's. Setting the store's clock forward ends leases before their holders can know; then
+/// such a body knows an older history, and nothing that it does is recorded. Otherwise S5 allows none, and it is judged like any other.
+fn is_left_behind(world: &World, record: &Record, body: usize) -> bool {
+    world.state().clock_was_set && record.is_overtaken(body)
+}
+
 /// A body was given an outcome (S6): what an effect was computed from is the same for ever.
 pub(crate) fn saw(world: &World, body: usize, seen: Seen) {
     let now = world.now();
     let mut record = world.record();
+    let is_left_behind = is_left_behind(world, &record, body);
     let given = &mut record.bodies[body];
     let place = given.saw.len();
     given.saw.push(seen.clone());
@@ -94,6 +106,7 @@ pub(crate) fn saw(world: &World, body: usize, seen: Seen) {
     record.note(now, noted);
     if let Some(before) = before
         && before != seen
+        && !is_left_behind
     {
         record.broke(
             now,
@@ -116,6 +129,11 @@ pub(crate) fn step_began(
 ) {
     let now = world.now();
     let mut record = world.record();
+    let machine = record.bodies[body].machine;
+    record.note(now, (machine, "step", info.task, node));
+    if is_left_behind(world, &record, body) {
+        return;
+    }
     let given = record.bodies[body].saw[..before].to_vec();
     let firm = record.firm.entry((info.task, info.attempt)).or_default();
     let common = firm.len().min(given.len());
@@ -140,8 +158,6 @@ pub(crate) fn step_began(
             record.broke(now, what);
         }
     }
-    let machine = record.bodies[body].machine;
-    record.note(now, (machine, "step", info.task, node));
 }
 
 /// A sleep is over (S18).
