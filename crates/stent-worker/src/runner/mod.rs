@@ -45,6 +45,11 @@ use crate::{
 /// Polls of one body in a row before others, and what came in for it, get their turn.
 const POLLS_IN_A_ROW: u32 = 64;
 
+/// How often a body that wakes itself is polled before it is given its next outcome all the same. By its own wakes `FuturesUnordered` says that it has
+/// yet to poll others: those that are nested it polls by twos. So this is enough for some thirty thousand of them, and a body that spins until an
+/// outcome comes is given it after some milliseconds.
+const POLLS_BEFORE_OUTCOME: u32 = 16_384;
+
 /// How long a task that was claimed ahead waits for its turn, before others get it: many times what such a wait takes while bodies start at the
 /// rate that it was claimed for, and little beside a body that holds up the others.
 const QUEUED_MAX: Duration = Duration::from_secs(1);
@@ -98,6 +103,8 @@ pub(crate) struct Runner {
     outcome: Option<Outcome>,
     /// The body saw something that was not recorded so: it is begun anew.
     stale: bool,
+    /// Polls since its last outcome after which the body had woken itself.
+    restless: u32,
     /// It was told that its task is to be cancelled.
     cancel_requested: bool,
     /// It was told to stop when there was nothing to stop but a commit on its way.
@@ -169,6 +176,7 @@ impl Runner {
             verdict: None,
             outcome: None,
             stale: false,
+            restless: 0,
             cancel_requested: false,
             stop_requested: false,
             rereads: Backoff::new(Arc::clone(&shared)),
@@ -289,6 +297,9 @@ impl Runner {
                     return;
                 }
             }
+            if self.is_restless() {
+                continue;
+            }
             if !self.deliver_next() && !self.waker.is_woken() {
                 break;
             }
@@ -299,6 +310,14 @@ impl Runner {
         }
         let seen = self.context.replay().known_without_gap();
         self.handle.set_seen(seen);
+    }
+
+    /// Whether the body has something to do before its next outcome: it woke itself. If it were given the outcome first, what it does would depend on
+    /// when that came, and a replay would differ.
+    fn is_restless(&mut self) -> bool {
+        let is_restless = self.waker.is_woken() && self.restless < POLLS_BEFORE_OUTCOME;
+        self.restless = if is_restless { self.restless + 1 } else { 0 };
+        is_restless
     }
 
     /// Gives the body its next outcome. What its history does not hold may have come by time, once the body has asked for it.

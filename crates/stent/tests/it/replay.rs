@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
 
@@ -225,17 +226,65 @@ proptest! {
 
     #[test]
     fn a_crash_at_any_commit_changes_nothing_about_the_result(shape in shapes()) {
-        let expected = block_on(undisturbed(&shape));
-        for n in 1.. {
-            let (before, reached) = block_on(disturbed(&shape, Cut::Before(n)));
-            prop_assert_eq!(&before, &expected, "cut before commit {}", n);
-            let (after, _) = block_on(disturbed(&shape, Cut::After(n)));
-            prop_assert_eq!(&after, &expected, "cut after commit {}", n);
-            if !reached {
-                break;
-            }
+        a_crash_changes_nothing(&shape);
+    }
+}
+
+/// Compares the results of runs that are cut before and after each commit with that of an undisturbed one.
+fn a_crash_changes_nothing(shape: &Shape) {
+    let expected = block_on(undisturbed(shape));
+    for n in 1.. {
+        let (before, reached) = block_on(disturbed(shape, Cut::Before(n)));
+        assert_eq!(before, expected, "cut before commit {n}");
+        let (after, _) = block_on(disturbed(shape, Cut::After(n)));
+        assert_eq!(after, expected, "cut after commit {n}");
+        if !reached {
+            break;
         }
     }
+}
+
+/// `FuturesUnordered` stops when two of those in it have woken themselves, and wakes itself for the rest. All of them make their calls before the body
+/// is given an outcome, in a replay too, where the outcome is there from the beginning.
+#[test]
+fn what_a_body_does_by_its_own_wakes_comes_before_its_next_outcome() {
+    let children = |numbers: &[u32]| {
+        let children = numbers.iter().map(|number| Shape::Child(*number));
+        Shape::Unordered(children.collect())
+    };
+    let others = Shape::Unordered(vec![children(&[2]), children(&[4, 7]), Shape::Child(9)]);
+    let first = Shape::Select(Box::new(Shape::Child(5)), Box::new(others));
+    a_crash_changes_nothing(&Shape::Sequence(vec![first, Shape::Child(1)]));
+}
+
+#[durable]
+async fn at_once(number: u32) -> stent::Result<u32> {
+    Ok(number)
+}
+
+#[durable]
+async fn spins() -> stent::Result<u32> {
+    let spin = std::future::poll_fn(|context| {
+        context.waker().wake_by_ref();
+        Poll::<stent::Result<u32>>::Pending
+    });
+    tokio::select! {
+        biased;
+        number = at_once(7) => number,
+        number = spin => number,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_wakes_itself_for_ever_is_given_its_outcomes_all_the_same() {
+    let world = World::new();
+    let _worker = world
+        .worker("worker")
+        .register(functions![at_once, spins])
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(world.stent.run(spins()).await.unwrap(), 7);
 }
 
 #[durable]
