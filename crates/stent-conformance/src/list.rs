@@ -213,6 +213,7 @@ macro_rules! __for_each_case {
                 what_names_too_many_is_refused
                 workers_are_listed_as_they_reported_last
                 workers_that_were_not_heard_of_for_a_day_are_not_shown
+                a_worker_that_a_cleanup_forgot_is_new_when_it_reports_again
                 reading_changes_nothing
                 one_store_sees_nothing_of_another
                 extremes_of_priority_and_time_are_read_as_they_were_written

@@ -11,12 +11,16 @@ use stent_core::{
 use crate::store::Transaction;
 
 impl Transaction<'_> {
-    /// Deletes executions, if it is time.
+    /// Deletes executions, if it is time, and reports of workers that are listed no more.
     pub(crate) fn clean_up(&mut self, request: &CleanupRequest) -> CleanupAnswer {
         let scheduled = self.tables.next_cleanup;
         if let Some(next_at) = retention::too_early(request, scheduled, self.now) {
             return CleanupAnswer::NotDue { next_at };
         }
+        let now = self.now;
+        self.tables
+            .workers
+            .retain(|_, worker| worker.is_listed(now));
         let mut portion = Portion::new(request.limit);
         for execution in self.expired(request.retention, request.limit) {
             if !portion.take(self.rows(execution)) {

@@ -1,10 +1,30 @@
--- Slots that are held, by function; asked under the functions' locks. Indexes: the key of `lanes`, `tasks_slot`.
-SELECT lanes.function, count(*)
-FROM stent.lanes
-CROSS JOIN LATERAL (
-    SELECT 1
-    FROM stent.task_rows AS tasks
-    WHERE tasks.lane = ANY (ARRAY[lanes.id * 4 + 1, lanes.id * 4 + 3]) AND tasks.holds_slot
-) AS held
+-- Slots that are held, by function and lane; asked under the functions' locks. From lane to lane it skips through `tasks_slot`, so only lanes with a
+-- slot that is held are looked at; then the primary key of `lanes`, and `tasks_slot` again.
+WITH RECURSIVE holding (lane) AS (
+    (
+        SELECT lane
+        FROM stent.task_rows AS tasks
+        WHERE tasks.holds_slot
+        ORDER BY lane
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT next.lane
+    FROM holding
+    CROSS JOIN LATERAL (
+        SELECT lane
+        FROM stent.task_rows AS tasks
+        WHERE tasks.holds_slot AND tasks.lane > holding.lane
+        ORDER BY lane
+        LIMIT 1
+    ) AS next
+)
+SELECT lanes.function,
+       (
+           SELECT count(*)
+           FROM stent.task_rows AS tasks
+           WHERE tasks.lane = holding.lane AND tasks.holds_slot
+       ) AS held
+FROM holding
+JOIN stent.lanes ON lanes.id = holding.lane / 4
 WHERE lanes.function = ANY ($1::text[])
-GROUP BY lanes.function

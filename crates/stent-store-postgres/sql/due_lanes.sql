@@ -1,8 +1,28 @@
 -- What a claim looks at first: the time, whether a lease or a deadline passed, when the next one passes, and of each lane that is served the
 -- first instant at which something is due, and the first one after now. Each instant is one probe of its index: `tasks_leased`,
--- `tasks_deadline`, `tasks_due`; lanes come through the key of `lanes`. What passes next is looked for no further ahead than $4: an index keeps
--- the leases of tasks that have ended until vacuum, and most of those would have run out later.
-WITH clock AS MATERIALIZED (SELECT coalesce($3::bigint, stent.now_us()) AS now)
+-- `tasks_deadline`, `tasks_due`. From lane to lane it skips through `tasks_due`, so lanes in which nothing waits cost nothing, however many there
+-- were. What passes next is looked for no further ahead than $4: an index keeps the leases of tasks that have ended until vacuum, and most of those
+-- would have run out later.
+WITH RECURSIVE clock AS MATERIALIZED (SELECT coalesce($3::bigint, stent.now_us()) AS now),
+occupied (lane, first_at) AS (
+    (
+        SELECT lane, due_at
+        FROM stent.task_rows AS tasks
+        WHERE due_at IS NOT NULL
+        ORDER BY lane, due_at
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT next.lane, next.due_at
+    FROM occupied
+    CROSS JOIN LATERAL (
+        SELECT lane, due_at
+        FROM stent.task_rows AS tasks
+        WHERE due_at IS NOT NULL AND tasks.lane > occupied.lane
+        ORDER BY lane, due_at
+        LIMIT 1
+    ) AS next
+)
 SELECT clock.now,
        EXISTS (
            SELECT 1
@@ -37,21 +57,13 @@ SELECT clock.now,
        waiting.lane, waiting.queue, waiting.function, waiting.priority, waiting.first_at, waiting.later_at
 FROM clock
 LEFT JOIN LATERAL (
-    SELECT lanes.id * 4 + class AS lane, lanes.queue, lanes.function, lanes.priority,
-           first.due_at AS first_at, later.due_at AS later_at
-    FROM stent.lanes
-    CROSS JOIN generate_series(0, 3) AS class
-    CROSS JOIN LATERAL (
-        SELECT due_at
-        FROM stent.task_rows AS tasks
-        WHERE tasks.lane = lanes.id * 4 + class AND due_at IS NOT NULL
-        ORDER BY due_at
-        LIMIT 1
-    ) AS first
+    SELECT occupied.lane, lanes.queue, lanes.function, lanes.priority, occupied.first_at, later.due_at AS later_at
+    FROM occupied
+    JOIN stent.lanes ON lanes.id = occupied.lane / 4
     LEFT JOIN LATERAL (
         SELECT due_at
         FROM stent.task_rows AS tasks
-        WHERE tasks.lane = lanes.id * 4 + class AND due_at IS NOT NULL AND due_at > (SELECT now FROM clock)
+        WHERE tasks.lane = occupied.lane AND due_at IS NOT NULL AND due_at > (SELECT now FROM clock)
         ORDER BY due_at
         LIMIT 1
     ) AS later ON true

@@ -41,6 +41,7 @@ statements! {
     DeleteTasksOf => "delete_tasks_of",
     DeleteWaits => "delete_waits",
     DeleteWaitsOfTasks => "delete_waits_of_tasks",
+    DeleteWorkers => "delete_workers",
     DispatchIn => "dispatch_in",
     DueLanes => "due_lanes",
     FindEntries => "find_entries",

@@ -16,6 +16,7 @@ use crate::{
 pub(crate) struct Lanes {
     by_number: HashMap<i64, Lane>,
     numbers: HashMap<Lane, i64>,
+    of_function: HashMap<FunctionName, Vec<i64>>,
     /// The number of the newest one that was looked at.
     newest: i64,
     /// The one that was asked for last.
@@ -74,8 +75,20 @@ impl Lanes {
         self.by_number.iter().map(|(number, lane)| (*number, lane))
     }
 
+    /// The numbers of a function's lanes whose tasks hold a slot, or of those whose tasks don't.
+    pub(crate) fn of_function(&self, function: &FunctionName, holds_slot: bool) -> Vec<i64> {
+        let all = self.of_function.get(function).into_iter().flatten();
+        let is_wanted = |number: &i64| {
+            let lane = self.by_number.get(number);
+            lane.is_some_and(|lane| lane.class.holds_slot == holds_slot)
+        };
+        all.copied().filter(is_wanted).collect()
+    }
+
     fn add(&mut self, number: i64, lane: Lane) {
         self.newest = self.newest.max(number);
+        let of_function = self.of_function.entry(lane.function.clone());
+        of_function.or_default().push(number);
         self.by_number.insert(number, lane.clone());
         self.numbers.insert(lane, number);
     }

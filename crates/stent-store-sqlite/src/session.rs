@@ -77,14 +77,15 @@ impl<'c> Session<'c> {
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 
-    /// Whether another connection has written since this was asked last. If so, what was known is dropped.
+    /// Whether another connection has written since this was asked last. If so, what was known is dropped; but lanes only come, and never change.
     pub(crate) fn foreign_writes(&mut self) -> Result<bool, Fault> {
         let version = self.read_data_version()?;
         if version == self.data_version {
             return Ok(false);
         }
         self.data_version = version;
-        self.forget();
+        self.loaded = false;
+        self.known.clear();
         Ok(true)
     }
 
@@ -100,7 +101,6 @@ impl<'c> Session<'c> {
     /// Reads what was forgotten.
     pub(crate) fn load(&mut self) -> Result<(), Fault> {
         if !self.loaded {
-            self.lanes = Lanes::default();
             self.lanes.catch_up(&mut self.sql)?;
             self.limits = load_limits(&mut self.sql)?;
             self.starts.recorded = load_boot(&mut self.sql)?;
@@ -114,10 +114,11 @@ impl<'c> Session<'c> {
         Ok(())
     }
 
-    /// Drops what is known of the database.
+    /// Drops what is known of the database, because some of it was undone.
     pub(crate) fn forget(&mut self) {
         self.loaded = false;
         self.known.clear();
+        self.lanes = Lanes::default();
     }
 
     /// Notes something to be told once the transaction is committed.

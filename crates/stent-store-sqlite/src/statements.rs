@@ -44,6 +44,7 @@ statements! {
     DeleteSignals => "delete_signals",
     DeleteTags => "delete_tags",
     DeleteTask => "delete_task",
+    DeleteWorkers => "delete_workers",
     End => "end",
     EndLeases => "end_leases",
     FindByIdempotencyKey => "find_by_idempotency_key",

@@ -1,5 +1,7 @@
 //! The read side: what the command line and the dashboard show.
 
+use std::collections::BTreeMap;
+
 use stent_core::{
     ExecutionId, IdempotencyKey, NewTask, Ordinal, Priority, StateKind, StoreError, Tag, TaskId,
     When, defaults,
@@ -371,6 +373,26 @@ pub(crate) async fn workers_that_were_not_heard_of_for_a_day_are_not_shown(world
     assert_eq!(names().await, ["new", "a", "b", "old"], "the newest first");
     world.advance(1);
     assert_eq!(names().await, ["new", "a", "b"]);
+}
+
+pub(crate) async fn a_worker_that_a_cleanup_forgot_is_new_when_it_reports_again(world: World) {
+    report_as(&world, worker("listed")).await;
+    report_as(&world, worker("gone")).await;
+    let began = world.now();
+    world.advance(1);
+    report_as(&world, worker("listed")).await;
+    world.advance(86_400);
+    world.clean_up(1_000_000).await;
+    for name in ["listed", "gone"] {
+        report_as(&world, worker(name)).await;
+    }
+    let workers = answered("list", world.store.workers().await);
+    let since: BTreeMap<_, _> = workers
+        .iter()
+        .map(|one| (one.report.name.as_str(), one.since))
+        .collect();
+    let expected = BTreeMap::from([("listed", began), ("gone", world.now())]);
+    assert_eq!(since, expected);
 }
 
 pub(crate) async fn reading_changes_nothing(world: World) {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use stent_core::{
     Timestamp,
-    defaults::CLEANUP_ROWS,
+    defaults::{CLEANUP_ROWS, WORKER_LISTED},
     retention,
     store::{CleanupAnswer, CleanupRequest},
 };
@@ -46,6 +46,8 @@ impl Verb for CleanupRequest {
             None => (0, false),
         };
         let more = is_cut || executions >= self.limit;
+        let listed_since = now.saturating_sub(WORKER_LISTED).as_micros();
+        session.query(Sql::DeleteWorkers, &[&listed_since]).await?;
         if let Some(next_at) = retention::next_cleanup(self, now, more) {
             let next_at = next_at.as_micros();
             session.query(Sql::SaveSchedule, &[&next_at]).await?;

@@ -144,7 +144,8 @@ impl Session<'_> {
             let row = Reading::new(&row, "lanes");
             let name: &str = row.get(0)?;
             let name = FunctionName::new(name).map_err(|error| row.bad(error))?;
-            self.functions.entry(name).or_default().held = row.large_count(1)?;
+            let known = self.functions.entry(name).or_default();
+            known.held = known.held.saturating_add(row.large_count(1)?);
         }
         Ok(())
     }

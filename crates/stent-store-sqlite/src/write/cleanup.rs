@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 use stent_core::{
     Timestamp,
+    defaults::WORKER_LISTED,
     retention::{self, Portion},
     store::{CleanupAnswer, CleanupRequest},
 };
@@ -26,13 +27,15 @@ enum Held {
 }
 
 impl Session<'_> {
-    /// Deletes executions, if it is time.
+    /// Deletes executions, if it is time, and reports of workers that are listed no more.
     pub(crate) fn clean_up(&mut self, request: &CleanupRequest) -> Result<CleanupAnswer, Fault> {
         let now = self.now();
         let scheduled = self.next_cleanup()?;
         if let Some(next_at) = retention::too_early(request, scheduled, now) {
             return Ok(CleanupAnswer::NotDue { next_at });
         }
+        let listed_since = now.saturating_sub(WORKER_LISTED);
+        self.execute(Sql::DeleteWorkers, [listed_since.as_micros()])?;
         let mut portion = Portion::new(request.limit);
         if let Some(cutoff) = retention::cutoff(now, request.retention) {
             self.delete_expired(cutoff, request.limit, &mut portion)?;

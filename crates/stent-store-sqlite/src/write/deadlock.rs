@@ -67,7 +67,7 @@ impl deadlock::WaitView for View<'_, '_> {
             return Ok(None);
         }
         let mut holders = BTreeSet::new();
-        for lane in self.0.lanes_of(function, true) {
+        for lane in self.0.lanes.of_function(function, true) {
             let mut rows = self.0.sql.get(Sql::ListSlotHolders)?.query([lane])?;
             while let Some(row) = rows.next()? {
                 let id: [u8; 16] = row.get(0)?;

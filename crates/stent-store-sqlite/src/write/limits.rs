@@ -13,7 +13,7 @@ impl Session<'_> {
         let Some(limit) = self.limit(function) else {
             return Ok(None);
         };
-        let lanes: Vec<i64> = self.lanes_of(function, true);
+        let lanes = self.lanes.of_function(function, true);
         let statement = self.sql.get(Sql::CountSlots)?;
         let mut held: u32 = 0;
         for lane in lanes {
@@ -21,17 +21,6 @@ impl Session<'_> {
             held = held.saturating_add(count);
         }
         Ok(Some(Slots { limit, held }))
-    }
-
-    /// The numbers of a function's lanes whose tasks hold a slot, or of those whose tasks don't.
-    pub(super) fn lanes_of(&self, function: &FunctionName, holds_slot: bool) -> Vec<i64> {
-        let lanes = self
-            .lanes
-            .all()
-            .filter(|(_, lane)| lane.class.holds_slot == holds_slot && lane.function == *function);
-        let mut numbers: Vec<i64> = lanes.map(|(number, _)| number).collect();
-        numbers.sort_unstable();
-        numbers
     }
 
     /// Knows other limits of a function, which were saved. If they make it a limited one, some of its tasks hold a slot from now on.
@@ -43,7 +32,7 @@ impl Session<'_> {
         let before = self.limits(function).unwrap_or_default();
         self.set_limits(function.clone(), limits);
         if let Some(limit) = limits.begun_since(&before) {
-            for lane in self.lanes_of(function, false) {
+            for lane in self.lanes.of_function(function, false) {
                 let mut tasks = self.list(Sql::ListLeased, [lane])?;
                 tasks.extend(self.list(Sql::ListSuspended, [lane])?);
                 tasks.retain(|stored| holds_from_now(stored.task.state.kind(), limit));

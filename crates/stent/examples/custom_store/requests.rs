@@ -137,6 +137,7 @@ impl Tables {
         if let Some(next_at) = retention::too_early(request, self.next_cleanup, self.now) {
             return CleanupAnswer::NotDue { next_at };
         }
+        self.workers.retain(|_, worker| worker.is_listed(self.now));
         let cutoff = retention::cutoff(self.now, request.retention);
         let mut expired = self.passed(|root| {
             let ended_at = root.state.ended_at();
