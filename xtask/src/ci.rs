@@ -3,7 +3,7 @@
 use crate::{
     docs, examples, lint,
     run::{Done, Parts},
-    sim, test,
+    sim, test, trial,
 };
 
 pub(crate) fn run() -> Done {
@@ -13,5 +13,6 @@ pub(crate) fn run() -> Done {
     parts.run("docs", || docs::run(&docs::Options::CHECK));
     parts.run("examples", examples::run);
     parts.run("simulation", sim::short);
+    parts.run("chaos", trial::short);
     parts.done()
 }

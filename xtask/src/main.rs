@@ -61,10 +61,12 @@ enum Chore {
     Defects(defects::Options),
     /// Try with real processes what must hold while they are killed: `limits --minutes 1 --workers 8`
     Trial(PassedOn),
+    /// Damage processes, databases and the way between them in every way, and judge what came of it: `--store postgres --minutes 1`
+    Chaos(PassedOn),
     /// Work with a throwaway PostgreSQL server
     #[command(subcommand)]
     Pg(pg::Verb),
-    /// Do all that CI does: test, lint, docs --check, examples, sim --minutes 2
+    /// Do all that CI does: test, lint, docs --check, examples, sim --minutes 2, chaos on both stores
     Ci,
 }
 
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Sim(options) => sim::run(&options),
         Chore::Defects(options) => defects::run(&options),
         Chore::Trial(options) => trial::run(&options),
+        Chore::Chaos(options) => trial::chaos(&options),
         Chore::Pg(verb) => pg::run(&verb),
         Chore::Ci => ci::run(),
     };

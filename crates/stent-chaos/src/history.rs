@@ -28,6 +28,36 @@ pub struct Body {
     pub number: u64,
 }
 
+/// One of the things that a call does, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Part(pub u8);
+
+/// What was done to the database, or between it and those who use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Damage {
+    /// Its server ended at once, and started again.
+    Restart,
+    /// Its server ended all connections.
+    Terminate,
+    /// All processes of its server stood still.
+    Freeze,
+    /// Connections were cut at a COMMIT: before it, after it, or before one that arrived all the same.
+    CutAtCommit,
+    /// All connections were cut, whatever they were about to say.
+    CutAll,
+    /// Servers' answers ended, while clients could still speak.
+    HalfClose,
+    /// Nothing was sent on.
+    Stall,
+    /// A foreign program held the lock of the file.
+    Lock,
+    /// A foreign program read one state of the file for long.
+    Read,
+    /// There was no room left on the file system.
+    Full,
+}
+
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
@@ -52,12 +82,37 @@ pub enum Event {
     Ticks(Body),
     /// A body was polled again and is about to return.
     Ends(Body),
+    /// A client was told that its call is kept, in a trial in which calls may be cancelled, or their clients killed.
+    Accepted(Call),
+    /// A client is about to cancel a call.
+    Cancels(Call),
+    /// A part of a call was done, and this came of it.
+    Did(Call, Part, u64),
+    /// A client was shown what came of a part of a call.
+    Got(Call, Part, u64),
+    /// At the end of all, this had become of a call.
+    Over(Call, Fate),
     /// A process is about to be killed.
     Kills(u32),
     /// A process has been stopped: it stands still.
     Pauses(u32),
     /// A process is about to go on.
     Resumes(u32),
+    /// Something else is about to be damaged.
+    Damages(Damage),
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// It completed.
+    Completed,
+    /// It was cancelled.
+    Cancelled,
+    /// It failed, or its time was up.
+    Failed,
+    /// It had not ended.
+    Unfinished,
 }
 
 /// The time since some instant before all trials of this machine's present start.

@@ -1,9 +1,10 @@
-//! A TCP proxy before a PostgreSQL server, which cuts connections by what they mean: at a COMMIT, before the server hears of it, or after.
+//! A TCP proxy before a PostgreSQL server, which cuts connections by what they mean: at a COMMIT, before the server hears of it, or after. It can
+//! also cut them wherever they are, close one half of them, or send nothing on for a while.
 //!
 //! It reads the frontend/backend protocol (<https://www.postgresql.org/docs/current/protocol-message-formats.html>) as far as it must: where
 //! messages end, which one is a COMMIT, and which answers it. What is encrypted it cannot read, so connections through it are not.
 //!
-//! **Invariant:** a connection is cut at a COMMIT or not at all, and what is sent on is sent on unchanged and in order.
+//! **Invariant:** unless all are cut, a connection is cut at a COMMIT or not at all; and what is sent on is sent on unchanged and in order.
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,9 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
     task::{JoinHandle, JoinSet},
+    time::Instant,
 };
 
 /// When a client's connection is cut.
@@ -39,6 +42,15 @@ pub enum Cut {
     /// Before its COMMIT is sent on, which happens so much later: the client has long been told that its connection is gone, and its transaction is
     /// still open.
     Late(Duration),
+}
+
+/// How all connections end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndAll {
+    /// Both halves at once.
+    Whole,
+    /// What the server answers first: what clients say is still sent on for so long.
+    Answers(Duration),
 }
 
 /// Says of each COMMIT, which are counted from 1, whether its connection is cut.
@@ -56,6 +68,10 @@ struct Shared {
     server: SocketAddr,
     plan: Mutex<(u64, Plan)>,
     cuts: AtomicU64,
+    /// Nothing is sent on before this instant.
+    stalled_until: watch::Sender<Option<Instant>>,
+    /// How all present connections are to end, if they are.
+    ends: watch::Sender<Option<EndAll>>,
 }
 
 impl fmt::Debug for Shared {
@@ -79,6 +95,8 @@ impl Proxy {
             server,
             plan: Mutex::new((0, Box::new(|_| None))),
             cuts: AtomicU64::new(0),
+            stalled_until: watch::Sender::new(None),
+            ends: watch::Sender::new(None),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -104,7 +122,23 @@ impl Proxy {
         self.plan(move |commit| (commit == 1).then_some(cut));
     }
 
-    /// How many connections it has cut.
+    /// Cuts all present connections.
+    pub fn cut_all(&self) {
+        self.shared.ends.send_replace(Some(EndAll::Whole));
+    }
+
+    /// Ends what the server answers on all present connections; what clients say is still sent on for so long.
+    pub fn end_answers(&self, span: Duration) {
+        self.shared.ends.send_replace(Some(EndAll::Answers(span)));
+    }
+
+    /// Sends nothing on for so long, in neither direction.
+    pub fn stall(&self, span: Duration) {
+        let until = Instant::now() + span;
+        self.shared.stalled_until.send_replace(Some(until));
+    }
+
+    /// How many connections it has cut at a COMMIT.
     #[must_use]
     pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
@@ -120,6 +154,21 @@ impl Drop for Proxy {
 impl Shared {
     fn plan(&self) -> MutexGuard<'_, (u64, Plan)> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until things are sent on.
+    async fn calm(&self) {
+        let mut stalled_until = self.stalled_until.subscribe();
+        loop {
+            let until = *stalled_until.borrow_and_update();
+            let Some(until) = until.filter(|until| Instant::now() < *until) else {
+                return;
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                changed = stalled_until.changed() => changed.unwrap_or_default(),
+            }
+        }
     }
 
     /// What happens to the connection of this COMMIT.
@@ -162,10 +211,27 @@ async fn relay(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut requests = Messages::new(from_client, VecDeque::from([Form::Untyped]));
     let mut answers = Messages::new(from_server, VecDeque::new());
     let awaits_commit = AtomicBool::new(false);
-    let end = tokio::select! {
-        biased;
-        end = ask(&mut requests, &mut to_server, &awaits_commit, shared) => end?,
-        end = answer(&mut answers, &mut to_client, &awaits_commit) => end?,
+    let mut ends = shared.ends.subscribe();
+    let mut end_all = None;
+    let end = {
+        let asking = ask(&mut requests, &mut to_server, &awaits_commit, shared);
+        tokio::pin!(asking);
+        let end = tokio::select! {
+            biased;
+            end = &mut asking => end?,
+            end = answer(&mut answers, &mut to_client, &awaits_commit, shared) => end?,
+            changed = ends.changed() => {
+                changed.unwrap_or_default();
+                end_all = *ends.borrow_and_update();
+                End::Closed
+            }
+        };
+        if let Some(EndAll::Answers(span)) = end_all {
+            to_client.shutdown().await?;
+            // However the client takes it, its connection ends then.
+            drop(tokio::time::timeout(span, asking).await);
+        }
+        end
     };
     drop((requests, to_client));
     if let End::Late(commit, span) = end {
@@ -191,7 +257,10 @@ async fn ask(
             None
         };
         match cut {
-            None => server.write_all(&message).await?,
+            None => {
+                shared.calm().await;
+                server.write_all(&message).await?;
+            }
             Some(Cut::Before) => return Ok(End::Closed),
             Some(Cut::After) => {
                 awaits_commit.store(true, Ordering::SeqCst);
@@ -209,9 +278,11 @@ async fn answer(
     server: &mut Messages,
     client: &mut OwnedWriteHalf,
     awaits_commit: &AtomicBool,
+    shared: &Shared,
 ) -> io::Result<End> {
     loop {
         let message = server.next().await?;
+        shared.calm().await;
         if answers_commit(&message) && awaits_commit.load(Ordering::SeqCst) {
             return Ok(End::Closed);
         }

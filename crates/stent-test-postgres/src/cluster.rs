@@ -293,6 +293,39 @@ impl Cluster {
         &self.programs
     }
 
+    /// Has `pg_amcheck` look whether a database's tables and indexes are whole and agree. It makes the extension `amcheck` there.
+    ///
+    /// # Errors
+    /// What it found, or why it could not look.
+    pub fn check(&self, database: &str) -> Result<(), Error> {
+        let mut check = self.programs.command("pg_amcheck", &self.folder);
+        check
+            .args([
+                "--install-missing",
+                "--heapallindexed",
+                "--username=postgres",
+            ])
+            .args(["--host=127.0.0.1", &format!("--port={}", self.port)])
+            .arg(format!("--database={database}"));
+        programs::run(check).map(drop)
+    }
+
+    /// Stops all its processes where they stand, until they are let go on: a machine that hangs.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn freeze(&self) -> Result<Frozen, Error> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let (pid, _) = running(&self.folder).ok_or_else(|| Error::file(&self.folder)(missing()))?;
+        let mut frozen = Frozen(Vec::new());
+        frozen.stop(pid);
+        // It starts none any more.
+        for child in children(pid) {
+            frozen.stop(child);
+        }
+        Ok(frozen)
+    }
+
     /// Runs SQL as its owner, each statement by itself; what it answered, without titles.
     ///
     /// # Errors
@@ -310,6 +343,37 @@ impl Drop for Cluster {
             self.end().unwrap_or_default();
         }
     }
+}
+
+/// Processes of a server that stand still. Dropped, they go on.
+#[derive(Debug)]
+#[must_use = "dropped, they go on"]
+pub struct Frozen(Vec<Pid>);
+
+impl Frozen {
+    fn stop(&mut self, pid: Pid) {
+        // One that is gone needs no stopping.
+        if kill_process(pid, Signal::STOP).is_ok() {
+            self.0.push(pid);
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for pid in self.0.iter().rev() {
+            kill_process(*pid, Signal::CONT).unwrap_or_default();
+        }
+    }
+}
+
+/// The processes that a process has started.
+fn children(pid: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", pid.as_raw_nonzero());
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .collect()
 }
 
 /// The process and the port of the server in a folder, if it runs.

@@ -213,7 +213,15 @@ impl Story {
                         run.ended |= matches!(event, Event::Ends(_));
                     }
                 }
-                Event::Kills(_) | Event::Pauses(_) | Event::Resumes(_) => {}
+                Event::Accepted(_)
+                | Event::Cancels(_)
+                | Event::Did(..)
+                | Event::Got(..)
+                | Event::Over(..)
+                | Event::Kills(_)
+                | Event::Pauses(_)
+                | Event::Resumes(_)
+                | Event::Damages(_) => {}
             }
         }
         story

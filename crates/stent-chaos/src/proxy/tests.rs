@@ -101,6 +101,54 @@ async fn a_late_commit_is_sent_on_when_the_client_is_gone() {
     assert!(!answered.ends_with(&message(b'C', "COMMIT")));
 }
 
+/// A client with an answered start, through a proxy, and its server.
+async fn connected() -> (Proxy, TcpStream, JoinHandle<Vec<u8>>) {
+    let (address, serving) = server().await;
+    let proxy = Proxy::start(address).await.unwrap();
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    client.write_all(&STARTUP).await.unwrap();
+    client
+        .read_exact(&mut vec![0; welcome().len()])
+        .await
+        .unwrap();
+    (proxy, client, serving)
+}
+
+#[tokio::test]
+async fn cut_all_a_connection_ends_wherever_it_is() {
+    let (proxy, mut client, serving) = connected().await;
+    proxy.cut_all();
+    assert_eq!(client.read(&mut [0]).await.unwrap_or_default(), 0);
+    assert_eq!(serving.await.unwrap(), STARTUP);
+    assert_eq!(proxy.cuts(), 0);
+}
+
+#[tokio::test]
+async fn when_answers_end_what_the_client_says_still_arrives() {
+    let (proxy, mut client, serving) = connected().await;
+    proxy.end_answers(Duration::from_secs(3_600));
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    let query = message(b'Q', "select 1");
+    client.write_all(&query).await.unwrap();
+    client.shutdown().await.unwrap();
+    assert!(serving.await.unwrap().ends_with(&query));
+}
+
+#[tokio::test]
+async fn stalled_nothing_is_sent_on_until_it_is_over() {
+    let (proxy, mut client, _serving) = connected().await;
+    proxy.stall(Duration::from_secs(3_600));
+    let query = message(b'Q', "select 1");
+    client.write_all(&query).await.unwrap();
+    let mut answer = vec![0; query.len()];
+    let answered = client.read_exact(&mut answer);
+    let waits = tokio::time::timeout(Duration::from_millis(20), answered);
+    assert!(waits.await.is_err());
+    proxy.stall(Duration::ZERO);
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, query);
+}
+
 #[test]
 fn a_message_ends_where_its_length_says() {
     let query = message(b'Q', "select 1");

@@ -21,7 +21,8 @@ use stent_chaos::{
 use stent_test_postgres::Cluster;
 
 use crate::{
-    storm::Storm,
+    options::{minutes, say},
+    storm::{Role, Storm},
     worker::{Orders, POLL, limited, open},
 };
 
@@ -53,15 +54,6 @@ pub(crate) struct Options {
     /// Where the history is kept; by default it is gone at the end
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    let minutes: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if minutes > 0.0 && minutes <= 1_440.0 {
-        Ok(minutes)
-    } else {
-        Err("more than 0 and at most a day".to_owned())
-    }
 }
 
 /// Runs the trial; whether all held.
@@ -124,7 +116,8 @@ async fn try_limits(
         history: history.to_owned(),
         lease: options.lease,
     };
-    let mut storm = Storm::begin(orders, options.workers.into(), options.seed)?;
+    let workers = std::iter::repeat_n(Role::Worker, options.workers.into());
+    let mut storm = Storm::begin(orders, workers, options.seed)?;
     let calling = (0..CLIENTS).map(|_| clients.call());
     let calling = tokio::time::timeout(
         span + AFTERMATH,
@@ -135,7 +128,7 @@ async fn try_limits(
         storm.rage(span)
     )?;
     clients.look_again(called.into_iter().flatten()).await?;
-    storm.end()
+    storm.end(Role::Worker)
 }
 
 /// Those who call, and what they write down.
@@ -213,9 +206,4 @@ fn report(violations: &[Violation], figures: &Figures, rules: &Rules) {
         0 => say("all held"),
         found => say(&format!("{found} violations")),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "a program talks to people")]
-fn say(text: &str) {
-    println!("{text}");
 }

@@ -1,14 +1,18 @@
 //! The trials, as a program: `cargo xtask trial`.
 
+mod chaos;
+mod dispatcher;
 mod limits;
+mod options;
 mod storm;
+mod trouble;
 mod worker;
 
 use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// Trials of Stent with real processes on a real PostgreSQL
+/// Trials of Stent with real processes on real databases
 #[derive(Debug, Parser)]
 #[command(
     name = "stent-chaos",
@@ -23,15 +27,22 @@ struct Arguments {
 enum Trial {
     /// Many processes hammer one limited function while they are killed and paused
     Limits(limits::Options),
+    /// Processes call and work while they, the database and what is between them are damaged in every way
+    Chaos(chaos::Options),
     /// What a trial starts this program as
     #[command(hide = true)]
     Worker,
+    /// What a trial starts this program as
+    #[command(hide = true)]
+    Dispatcher,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().trial {
         Trial::Limits(options) => limits::run(&options).await,
+        Trial::Chaos(options) => chaos::run(&options).await,
+        Trial::Dispatcher => dispatcher::call().await.map(|()| true),
         Trial::Worker => worker::work().await.map(|()| true),
     };
     match done {

@@ -1,4 +1,4 @@
-//! The worker processes of a trial, and what is done to them.
+//! The processes of a trial, and what is done to them.
 
 use std::{error::Error, io, process::Command, time::Duration};
 
@@ -10,7 +10,16 @@ use stent_chaos::{
 
 use crate::worker::Orders;
 
-/// Worker processes in a storm.
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs tasks.
+    Worker,
+    /// Calls, and waits for results.
+    Dispatcher,
+}
+
+/// Processes in a storm.
 #[derive(Debug)]
 pub(crate) struct Storm {
     orders: Orders,
@@ -21,6 +30,7 @@ pub(crate) struct Storm {
 
 #[derive(Debug)]
 struct Place {
+    role: Role,
     process: Process,
     /// When it goes on, if it is paused.
     resumes_at: Option<Duration>,
@@ -28,24 +38,33 @@ struct Place {
 
 impl Storm {
     /// Starts the processes.
-    pub(crate) fn begin(orders: Orders, workers: usize, seed: u64) -> io::Result<Self> {
+    pub(crate) fn begin(
+        orders: Orders,
+        roles: impl IntoIterator<Item = Role>,
+        seed: u64,
+    ) -> io::Result<Self> {
         let mut storm = Self {
             journal: Journal::open(&orders.history)?,
             orders,
             random: Rng::with_seed(seed),
-            places: Vec::with_capacity(workers),
+            places: Vec::new(),
         };
-        for _ in 0..workers {
-            let place = storm.place()?;
+        for role in roles {
+            let place = storm.place(role)?;
             storm.places.push(place);
         }
         Ok(storm)
     }
 
-    fn place(&self) -> io::Result<Place> {
+    fn place(&self, role: Role) -> io::Result<Place> {
         let mut command = Command::new(std::env::current_exe()?);
+        command.arg(match role {
+            Role::Worker => "worker",
+            Role::Dispatcher => "dispatcher",
+        });
         Ok(Place {
-            process: Process::start(command.arg("worker"), &self.orders)?,
+            role,
+            process: Process::start(&mut command, &self.orders)?,
             resumes_at: None,
         })
     }
@@ -101,7 +120,7 @@ impl Storm {
             let process = &mut self.places[number].process;
             self.journal.write(Event::Kills(process.id()))?;
             process.kill()?;
-            self.places[number] = self.place()?;
+            self.places[number] = self.place(self.places[number].role)?;
         } else {
             let place = &mut self.places[number];
             place.process.pause()?;
@@ -117,19 +136,19 @@ impl Storm {
         for place in &mut self.places {
             if let Some(status) = place.process.ended()? {
                 let id = place.process.id();
-                return Err(format!("worker process {id} ended by itself: {status}").into());
+                return Err(format!("process {id} ended by itself: {status}").into());
             }
         }
         Ok(())
     }
 
-    /// Lets all processes drain and end.
-    pub(crate) fn end(mut self) -> Result<(), Box<dyn Error>> {
-        for place in &mut self.places {
+    /// Lets the processes of a role finish and end.
+    pub(crate) fn end(&mut self, role: Role) -> Result<(), Box<dyn Error>> {
+        for mut place in self.places.extract_if(.., |place| place.role == role) {
             let status = place.process.end()?;
             if !status.success() {
                 let id = place.process.id();
-                return Err(format!("worker process {id} did not drain: {status}").into());
+                return Err(format!("process {id} did not finish: {status}").into());
             }
         }
         Ok(())
