@@ -3,8 +3,8 @@
 use std::{fmt::Debug, num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_core::{
-    CallPosition, ClaimMark, Clock as _, ExecutionId, NewTask, Operation as Durable, Ordinal,
-    Priority, SignalId, Store, StoreError, Task, TaskId, When,
+    CallKey, CallPosition, ClaimMark, Clock as _, ExecutionId, NewTask, Operation as Durable,
+    Ordinal, Priority, SignalId, Store, StoreError, Task, TaskId, When,
     claim::Demand,
     commit::{Assumed, ChildRequest, HistoryWrite, TaskCommit},
     lease::{CrashLimit, LeaseDuration, LeaseTerms},
@@ -18,7 +18,9 @@ use stent_store_memory::MemoryStore;
 
 use super::{
     invariants,
-    operations::{Claim, Commit, DeclaredLimit, Dispatch, Number, Operation, Signal, Which, Write},
+    operations::{
+        Assumes, Claim, Commit, DeclaredLimit, Dispatch, Number, Operation, Signal, Which, Write,
+    },
     requests::{
         declared, due, earlier, function_of, new_execution, new_place, new_then, on_the_spot,
         outcome, queue_of, signal_of,
@@ -67,6 +69,11 @@ fn same<T: PartialEq + Debug>(theirs: &T, specified: &T) -> Result<(), String> {
     Err(format!(
         "the answers differ.\n  this store: {theirs:?}\nmemory store: {specified:?}"
     ))
+}
+
+/// A key for what a body does at a position; not always another one.
+fn key_at(position: CallPosition) -> Result<CallKey, String> {
+    CallKey::new(format!("k{}", position.0 % 4)).map_err(|error| error.to_string())
 }
 
 fn pick<T>(from: &[T], which: Which) -> Option<&T> {
@@ -127,7 +134,9 @@ impl Driver {
                 };
                 both!(self.clean_up(request));
             }
-            Operation::History { task, after } => self.history(*task, *after).await?,
+            Operation::History { task, after, whole } => {
+                self.history(*task, *after, *whole).await?;
+            }
             Operation::Advance { seconds } => self.clock.advance(Duration::from_secs(*seconds)),
             Operation::Back { seconds } => {
                 let now = self.clock.now();
@@ -278,13 +287,10 @@ impl Driver {
         let mut writes = Vec::new();
         for write in &one.writes {
             position = position.next();
-            writes.push(self.new_write(write, position, deliveries)?);
+            let key = one.keyed.then(|| key_at(position)).transpose()?;
+            writes.push(self.new_write(write, position, key, deliveries)?);
         }
-        let assumes = one.assumes.map(|(position, ordinal)| Assumed {
-            position: CallPosition(position.into()),
-            ordinal: Ordinal(ordinal.into()),
-            child: None,
-        });
+        let assumes = one.assumes.map(|assumes| self.assumed(held.id(), assumes));
         Ok(TaskCommit {
             task: held.id(),
             fence,
@@ -293,6 +299,22 @@ impl Driver {
             writes,
             then: new_then(one.then, deliveries, self.clock.now())?,
         })
+    }
+
+    /// What a body was given too early: of a child, what that was under its present fence.
+    fn assumed(&self, caller: TaskId, assumes: Assumes) -> Assumed {
+        let position = CallPosition(assumes.position.into());
+        let called_there = |task: &&Task| {
+            task.parent
+                .is_some_and(|link| link.task == caller && link.position == position)
+        };
+        let mut tasks = self.visible.tasks.iter().map(|seen| &seen.task);
+        let child = tasks.find(called_there).filter(|_| assumes.of_child);
+        Assumed {
+            position,
+            ordinal: Ordinal(assumes.ordinal.into()),
+            child: child.map(|child| child.fence),
+        }
     }
 
     /// The last position that is taken; a later commit of the same batch may find it taken too, and begins further on.
@@ -309,11 +331,13 @@ impl Driver {
         &mut self,
         write: &Write,
         position: CallPosition,
+        key: Option<CallKey>,
         deliveries: Ordinal,
     ) -> Result<HistoryWrite, String> {
+        let of_step = key.clone();
         let begin = |operation, child| HistoryWrite::Begin {
             position,
-            key: None,
+            key,
             operation,
             after: deliveries,
             child,
@@ -323,9 +347,10 @@ impl Driver {
                 function,
                 start,
                 delay,
+                timeout,
                 deadline,
             } => {
-                let task = self.new_child(*function, *delay, *deadline);
+                let task = self.new_child(*function, *delay, [*timeout, *deadline]);
                 let operation = Durable::Child {
                     function: task.function.clone(),
                     input: task.input.digest(),
@@ -350,7 +375,7 @@ impl Driver {
             }
             Write::Step { completed, place } => HistoryWrite::Record {
                 position,
-                key: None,
+                key: of_step,
                 operation: Durable::Step {
                     name: stent_core::StepName::new("step").map_err(|error| error.to_string())?,
                 },
@@ -379,7 +404,8 @@ impl Driver {
         })
     }
 
-    fn new_child(&mut self, function: u8, delay: u64, deadline: Option<u64>) -> NewTask {
+    fn new_child(&mut self, function: u8, delay: u64, bounds: [Option<u64>; 2]) -> NewTask {
+        let [timeout, deadline] = bounds.map(|span| span.map(seconds));
         NewTask {
             id: self.next_task_id(),
             function: function_of(function),
@@ -387,8 +413,8 @@ impl Driver {
             priority: Priority(0),
             due: due(delay),
             input: payload("[7]"),
-            timeout: None,
-            deadline: deadline.map(|span| When::After(seconds(span))),
+            timeout,
+            deadline: deadline.map(When::After),
         }
     }
 
@@ -445,14 +471,14 @@ impl Driver {
         Ok(())
     }
 
-    async fn history(&mut self, which: Which, after: u32) -> Result<(), String> {
+    async fn history(&mut self, which: Which, after: u32, whole: bool) -> Result<(), String> {
         let Some(seen) = pick(&self.visible.tasks, which) else {
             return Ok(());
         };
         let request = HistoryRequest {
             task: seen.task.id,
             after: Ordinal(after),
-            whole: false,
+            whole,
         };
         both!(self.history(vec![request]));
         Ok(())

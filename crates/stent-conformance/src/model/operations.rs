@@ -31,6 +31,7 @@ pub(crate) enum Operation {
     History {
         task: Which,
         after: u32,
+        whole: bool,
     },
     Advance {
         seconds: u64,
@@ -46,6 +47,7 @@ pub(crate) struct Dispatch {
     pub(crate) queue: u8,
     pub(crate) priority: i8,
     pub(crate) delay: u64,
+    pub(crate) timeout: Option<u64>,
     pub(crate) deadline: Option<u64>,
     pub(crate) key: Option<u8>,
     pub(crate) tags: Vec<u8>,
@@ -83,9 +85,20 @@ pub(crate) struct Signal {
 pub(crate) struct Commit {
     pub(crate) held: Which,
     pub(crate) number: Number,
-    pub(crate) assumes: Option<(u8, u8)>,
+    pub(crate) assumes: Option<Assumes>,
+    /// Whether what it begins or records has keys.
+    pub(crate) keyed: bool,
     pub(crate) writes: Vec<Write>,
     pub(crate) then: Then,
+}
+
+/// An outcome that the body was given before it was committed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Assumes {
+    pub(crate) position: u8,
+    pub(crate) ordinal: u8,
+    /// That of the child that was called there, under its present fence.
+    pub(crate) of_child: bool,
 }
 
 /// Which number a commit carries.
@@ -105,6 +118,7 @@ pub(crate) enum Write {
         function: u8,
         start: bool,
         delay: u64,
+        timeout: Option<u64>,
         deadline: Option<u64>,
     },
     Sleep {
@@ -177,20 +191,15 @@ pub(crate) fn any() -> impl Strategy<Value = Operation> {
         1 => (0..100u64, 1..3u32, option::of(0..50u64)).prop_map(
             |(retention, limit, interval)| Operation::CleanUp { retention, limit, interval }
         ),
-        1 => (0..16u8, 0..3u32).prop_map(|(task, after)| Operation::History { task, after }),
+        1 => (0..16u8, 0..3u32, any_bool())
+            .prop_map(|(task, after, whole)| Operation::History { task, after, whole }),
         3 => prop_oneof![0..3u64, 5..70u64].prop_map(|seconds| Operation::Advance { seconds }),
         1 => (1..20u64).prop_map(|seconds| Operation::Back { seconds }),
     ]
 }
 
 fn dispatch() -> impl Strategy<Value = Dispatch> {
-    let when = (
-        0..3u8,
-        0..2u8,
-        -1..2i8,
-        delay(),
-        option::weighted(0.2, 1..60u64),
-    );
+    let when = (0..3u8, 0..2u8, -1..2i8, delay(), span(), span());
     let what = (
         option::weighted(0.2, 0..2u8),
         vec(0..3u8, 0..3),
@@ -198,13 +207,14 @@ fn dispatch() -> impl Strategy<Value = Dispatch> {
         option::weighted(0.1, 0..8u8),
     );
     (when, what).prop_map(|(when, what)| {
-        let (function, queue, priority, delay, deadline) = when;
+        let (function, queue, priority, delay, timeout, deadline) = when;
         let (key, tags, input, again) = what;
         Dispatch {
             function,
             queue,
             priority,
             delay,
+            timeout,
             deadline,
             key,
             tags,
@@ -216,6 +226,11 @@ fn dispatch() -> impl Strategy<Value = Dispatch> {
 
 fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(0), 1 => 1..30u64]
+}
+
+/// What bounds a few tasks.
+fn span() -> impl Strategy<Value = Option<u64>> {
+    option::weighted(0.2, 1..60u64)
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
@@ -271,22 +286,34 @@ fn commit() -> impl Strategy<Value = Commit> {
         1 => Just(Number::Skipped),
         1 => Just(Number::Forged),
     ];
-    let assumes = option::weighted(0.1, (0..4u8, 0..4u8));
-    (0..8u8, number, assumes, vec(write(), 0..4), then()).prop_map(
-        |(held, number, assumes, writes, then)| Commit {
+    let assumes = option::weighted(0.2, assumes());
+    let keyed = prop::bool::weighted(0.2);
+    (0..8u8, number, assumes, keyed, vec(write(), 0..4), then()).prop_map(
+        |(held, number, assumes, keyed, writes, then)| Commit {
             held,
             number,
             assumes,
+            keyed,
             writes,
             then,
         },
     )
 }
 
+fn assumes() -> impl Strategy<Value = Assumes> {
+    (0..4u8, 0..4u8, any_bool()).prop_map(|(position, ordinal, of_child)| Assumes {
+        position,
+        ordinal,
+        of_child,
+    })
+}
+
 fn write() -> impl Strategy<Value = Write> {
     prop_oneof![
-        4 => (0..3u8, any_bool(), delay(), option::weighted(0.2, 1..60u64)).prop_map(
-            |(function, start, delay, deadline)| Write::Call { function, start, delay, deadline }
+        4 => (0..3u8, any_bool(), delay(), span(), span()).prop_map(
+            |(function, start, delay, timeout, deadline)| {
+                Write::Call { function, start, delay, timeout, deadline }
+            }
         ),
         2 => (0..40u64).prop_map(|seconds| Write::Sleep { seconds }),
         1 => (0..40u64).prop_map(|seconds| Write::SleepUntil { seconds }),

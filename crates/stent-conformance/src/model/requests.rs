@@ -49,7 +49,7 @@ pub(super) fn new_execution(id: TaskId, one: &Dispatch) -> NewExecution {
             priority: Priority(one.priority.into()),
             due: due(one.delay),
             input: payload(&format!("[{}]", one.input)),
-            timeout: None,
+            timeout: one.timeout.map(seconds),
             deadline: one.deadline.map(|span| When::After(seconds(span))),
         },
         idempotency_key: one.key.and_then(|name| key(&format!("k{name}"))),
