@@ -87,6 +87,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         humantime::format_duration(options.lease),
     ));
     let orders = Orders {
+        process: 0,
         url: trouble.url(),
         history: history.clone(),
         lease: options.lease,

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    process,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -21,6 +20,7 @@ pub(crate) const KEY: &str = "call ";
 
 /// A process that calls.
 struct Dispatcher {
+    process: u32,
     stent: Stent,
     journal: Journal,
     calls: AtomicU32,
@@ -33,6 +33,7 @@ struct Dispatcher {
 pub(crate) async fn call() -> Result<(), Box<dyn Error>> {
     let orders = read_orders()?;
     let dispatcher = Dispatcher {
+        process: orders.process,
         stent: open(&orders.url).await?,
         journal: Journal::open(&orders.history)?,
         calls: AtomicU32::new(0),
@@ -49,7 +50,7 @@ impl Dispatcher {
     async fn call_on(&self) -> Result<(), Box<dyn Error>> {
         loop {
             let number = self.calls.fetch_add(1, Ordering::Relaxed);
-            let call = Call(u64::from(process::id()) << 32 | u64::from(number));
+            let call = Call(u64::from(self.process) << 32 | u64::from(number));
             self.journal.write(Event::Invoked(call))?;
             match self
                 .stent

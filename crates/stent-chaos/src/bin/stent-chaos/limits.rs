@@ -112,6 +112,7 @@ async fn try_limits(
         until: now() + span,
     });
     let orders = Orders {
+        process: 0,
         url,
         history: history.to_owned(),
         lease: options.lease,

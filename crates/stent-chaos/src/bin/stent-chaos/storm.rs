@@ -56,7 +56,8 @@ impl Storm {
         Ok(storm)
     }
 
-    fn place(&self, role: Role) -> io::Result<Place> {
+    fn place(&mut self, role: Role) -> io::Result<Place> {
+        self.orders.process += 1;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(match role {
             Role::Worker => "worker",

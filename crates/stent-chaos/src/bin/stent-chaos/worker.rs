@@ -5,7 +5,6 @@ use std::{
     io::{self, Read},
     num::NonZeroUsize,
     path::PathBuf,
-    process,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -32,6 +31,8 @@ const REST: Duration = Duration::from_millis(20);
 /// What a process of a trial is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Orders {
+    /// Which process of the trial it is: the system gives the numbers of processes out again.
+    pub(crate) process: u32,
     pub(crate) url: String,
     pub(crate) history: PathBuf,
     pub(crate) lease: Duration,
@@ -40,6 +41,7 @@ pub(crate) struct Orders {
 /// What bodies write to.
 #[derive(Debug)]
 pub(crate) struct Witness {
+    process: u32,
     journal: Journal,
     bodies: AtomicU64,
 }
@@ -48,7 +50,7 @@ pub(crate) struct Witness {
 #[durable(max_concurrent = 3, retry(max_attempts = 1))]
 pub(crate) async fn limited(call: Call, #[state] witness: Arc<Witness>) -> io::Result<Body> {
     let body = Body {
-        process: process::id(),
+        process: witness.process,
         number: witness.bodies.fetch_add(1, Ordering::Relaxed),
     };
     witness.journal.write(Event::Begins(call, body))?;
@@ -162,6 +164,7 @@ pub(crate) async fn told_to_end() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn work() -> Result<(), Box<dyn Error>> {
     let orders = read_orders()?;
     let witness = Witness {
+        process: orders.process,
         journal: Journal::open(&orders.history)?,
         bodies: AtomicU64::new(0),
     };
