@@ -112,6 +112,7 @@ macro_rules! __for_each_case {
                 an_assumed_outcome_must_be_what_was_recorded
                 an_outcome_of_another_holder_than_assumed_is_stale
                 an_outcome_in_another_place_than_assumed_is_stale
+                what_a_body_asks_for_after_outcomes_that_are_not_recorded_is_stale
                 a_deadline_that_the_holder_reports_is_recorded_as_such
                 a_commit_for_a_task_that_was_deleted_is_refused
                 a_join_of_many_calls_is_one_commit

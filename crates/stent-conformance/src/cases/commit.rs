@@ -1,7 +1,7 @@
 //! Fenced writes: applied once and whole, in order, answered each for itself.
 
 use stent_core::{
-    CallPosition, FailureKind, Ordinal, Outcome, State, StateKind, StoreError, TaskId,
+    CallPosition, FailureKind, Operation, Ordinal, Outcome, State, StateKind, StoreError, TaskId,
     commit::{Applied, Assumed, ChildRequest, CommitRefused, HistoryWrite, Place, Then},
     defaults,
     store::CommitRequest,
@@ -373,6 +373,54 @@ pub(crate) async fn an_outcome_in_another_place_than_assumed_is_stale(world: Wor
         world.commit_one(commit).await.result,
         Err(CommitRefused::Stale)
     );
+}
+
+pub(crate) async fn what_a_body_asks_for_after_outcomes_that_are_not_recorded_is_stale(
+    world: World,
+) {
+    let mut parent = world.start(task("f")).await;
+    world
+        .write(&mut parent, vec![sleep(1, seconds(100))], Then::Continue)
+        .await;
+    let after = Ordinal(1);
+    let begun = HistoryWrite::Begin {
+        position: CallPosition(2),
+        key: None,
+        operation: Operation::Sleep { span: seconds(1) },
+        after,
+        child: None,
+    };
+    let recorded = HistoryWrite::Record {
+        position: CallPosition(2),
+        key: None,
+        operation: Operation::Now,
+        after,
+        outcome: value("1"),
+        place: Place::None,
+    };
+    let abandoned = HistoryWrite::Abandon {
+        position: CallPosition(1),
+        seen: after,
+    };
+    let ahead = [
+        (vec![begun.clone()], Then::Continue),
+        (vec![recorded], Then::Continue),
+        (vec![abandoned], Then::Continue),
+        (Vec::new(), waits(1)),
+    ];
+    let before = world.visible().await;
+    for (writes, then) in ahead {
+        let commit = parent.clone().next(writes, then);
+        let refused = world.commit_one(commit.clone()).await.result;
+        assert_eq!(refused, Err(CommitRefused::Stale), "{commit:?}");
+    }
+    assert_eq!(world.visible().await, before);
+    // What the same commit records comes before what follows it.
+    let own = step_at(3, "s", value("1"), Place::Exactly(after));
+    world
+        .write(&mut parent, vec![own, begun], Then::Continue)
+        .await;
+    assert_eq!(world.history(parent.id()).await.len(), 3);
 }
 
 pub(crate) async fn a_deadline_that_the_holder_reports_is_recorded_as_such(world: World) {

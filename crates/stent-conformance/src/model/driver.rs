@@ -283,12 +283,17 @@ impl Driver {
         let deliveries = self
             .task(held.id())
             .map_or(Ordinal::NONE, |task| task.deliveries);
+        let seen = if one.ahead {
+            deliveries.next()
+        } else {
+            deliveries
+        };
         let mut position = self.last_position(held.id());
         let mut writes = Vec::new();
         for write in &one.writes {
             position = position.next();
             let key = one.keyed.then(|| key_at(position)).transpose()?;
-            writes.push(self.new_write(write, position, key, deliveries)?);
+            writes.push(self.new_write(write, position, key, seen)?);
         }
         let assumes = one.assumes.map(|assumes| self.assumed(held.id(), assumes));
         Ok(TaskCommit {
@@ -297,7 +302,7 @@ impl Driver {
             number,
             assumes: assumes.into_iter().collect(),
             writes,
-            then: new_then(one.then, deliveries, self.clock.now())?,
+            then: new_then(one.then, seen, self.clock.now())?,
         })
     }
 

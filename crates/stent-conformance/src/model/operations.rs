@@ -88,6 +88,8 @@ pub(crate) struct Commit {
     pub(crate) assumes: Option<Assumes>,
     /// Whether what it begins or records has keys.
     pub(crate) keyed: bool,
+    /// Whether the body has seen one outcome more than is recorded.
+    pub(crate) ahead: bool,
     pub(crate) writes: Vec<Write>,
     pub(crate) then: Then,
 }
@@ -287,13 +289,14 @@ fn commit() -> impl Strategy<Value = Commit> {
         1 => Just(Number::Forged),
     ];
     let assumes = option::weighted(0.2, assumes());
-    let keyed = prop::bool::weighted(0.2);
-    (0..8u8, number, assumes, keyed, vec(write(), 0..4), then()).prop_map(
-        |(held, number, assumes, keyed, writes, then)| Commit {
+    let how = (prop::bool::weighted(0.2), prop::bool::weighted(0.05));
+    (0..8u8, number, assumes, how, vec(write(), 0..4), then()).prop_map(
+        |(held, number, assumes, (keyed, ahead), writes, then)| Commit {
             held,
             number,
             assumes,
             keyed,
+            ahead,
             writes,
             then,
         },

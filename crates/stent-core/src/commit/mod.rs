@@ -93,6 +93,18 @@ pub enum HistoryWrite {
     },
 }
 
+impl HistoryWrite {
+    /// The newest outcome that the body had seen when it asked for this.
+    #[must_use]
+    pub const fn seen(&self) -> Ordinal {
+        match self {
+            Self::Begin { after, .. } | Self::Record { after, .. } => *after,
+            Self::Resolve { .. } => Ordinal::NONE,
+            Self::Abandon { seen, .. } => *seen,
+        }
+    }
+}
+
 /// The place of an outcome in the order of delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -330,8 +342,8 @@ pub enum CommitRefused {
     /// The task is to be cancelled: stop the body, then end the task.
     #[error("the task is to be cancelled")]
     CancelRequested,
-    /// Something was recorded that the body has not seen, or not in that order, or its history has another operation at a position: forget the
-    /// body, and replay.
+    /// Something was recorded that the body has not seen, or not in that order, or the body has seen what is not recorded, or its history has another
+    /// operation at a position: forget the body, and replay.
     #[error("the body ran ahead of its history")]
     Stale,
     /// The commit's number is not the next one: earlier commits are missing.
@@ -395,6 +407,9 @@ pub fn plan<V: CommitView>(
         if let Err(refused) = writer.write(write, view, now)? {
             return Ok(Err(refused));
         }
+    }
+    if writer.is_ahead(&commit.then) {
+        return Ok(Err(CommitRefused::Stale));
     }
     writer.task.commits = commit.number;
     writer.finish(commit.then, view, now).map(Ok)

@@ -85,6 +85,11 @@ impl Writer {
         view: &mut V,
         now: Timestamp,
     ) -> Result<Result<(), CommitRefused>, V::Error> {
+        // What the body has seen and the history does not hold is lost with the store's newest transactions. What it did since belongs to another
+        // history; kept in this one, a replay would wait for an operation that only follows what comes later.
+        if write.seen() > self.task.deliveries {
+            return Ok(Err(CommitRefused::Stale));
+        }
         match write {
             HistoryWrite::Begin {
                 position,
@@ -137,6 +142,11 @@ impl Writer {
                 Ok(Ok(()))
             }
         }
+    }
+
+    /// Whether a body that is to be suspended has seen what the history does not hold.
+    pub(super) fn is_ahead(&self, then: &Then) -> bool {
+        matches!(then, Then::Suspend { seen, .. } if *seen > self.task.deliveries)
     }
 
     /// Records an operation with its outcome.

@@ -366,13 +366,17 @@ impl Replay {
         }
     }
 
-    /// Learns an outcome that the store recorded.
+    /// Learns an outcome that the store recorded; false when the body was given another one in its place, or it in another: then the store has lost
+    /// what was recorded before.
     pub(crate) fn record(
         &mut self,
         position: CallPosition,
         ordinal: Ordinal,
         outcome: Option<Outcome>,
-    ) {
+    ) -> bool {
+        if self.contradicts(position, ordinal) {
+            return false;
+        }
         self.awaiting_place.remove(&position);
         self.change(position, |slot| {
             slot.progress = Progress::Nothing;
@@ -383,6 +387,17 @@ impl Replay {
         if ordinal > self.delivered {
             self.put(ordinal, position);
         }
+        true
+    }
+
+    /// Whether an outcome cannot have this place in the history that the body goes by.
+    fn contradicts(&self, position: CallPosition, ordinal: Ordinal) -> bool {
+        if ordinal <= self.delivered {
+            let slot = self.slots.get(&position);
+            return slot.is_some_and(|slot| !slot.delivered);
+        }
+        let other = self.placed.get(&ordinal);
+        other.is_some_and(|other| *other != position)
     }
 
     /// Learns where the store put an outcome that the body may have been given before; false when the body was given it in another place.

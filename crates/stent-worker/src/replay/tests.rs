@@ -230,7 +230,24 @@ fn the_place_of_a_steps_outcome_is_the_stores_while_a_signal_may_come() {
         }
     ));
     replay.committed();
-    replay.record(position, Ordinal(1), None);
+    assert!(replay.record(position, Ordinal(1), None));
+    assert!(replay.deliver_next());
+}
+
+#[test]
+fn an_outcome_in_the_place_of_another_shows_that_the_store_has_lost_that() {
+    let mut replay = Replay::new(name("f"), Vec::new());
+    let [one, two] = ["a", "b"].map(|function| begin(&mut replay, child(function)));
+    assert!(replay.record(one, Ordinal(1), Some(value(1))));
+    assert!(
+        !replay.record(two, Ordinal(1), Some(value(2))),
+        "not yet delivered"
+    );
+    assert!(replay.deliver_next());
+    assert!(!replay.record(two, Ordinal(1), Some(value(2))), "delivered");
+    // Told again, it is no news.
+    assert!(replay.record(one, Ordinal(1), Some(value(1))));
+    assert!(replay.record(two, Ordinal(2), Some(value(2))));
     assert!(replay.deliver_next());
 }
 

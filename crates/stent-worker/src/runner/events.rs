@@ -26,7 +26,7 @@ impl Runner {
                 match (ordinal, outcome) {
                     (Some(ordinal), _) if !replay.confirm(position, ordinal) => self.stale = true,
                     (Some(ordinal), Some(outcome)) => {
-                        replay.record(position, ordinal, Some(outcome));
+                        self.stale |= !replay.record(position, ordinal, Some(outcome));
                         if replay.known_without_gap() < replay.newest() {
                             self.shared.news.want(self.task.id);
                         }
@@ -92,11 +92,9 @@ impl Runner {
             let Some(ordinal) = entry.head.resolved.and_then(|resolved| resolved.ordinal) else {
                 continue;
             };
-            if replay.confirm(position, ordinal) {
-                replay.record(position, ordinal, entry.outcome);
-            } else {
-                self.stale = true;
-            }
+            let agrees = replay.confirm(position, ordinal)
+                && replay.record(position, ordinal, entry.outcome);
+            self.stale |= !agrees;
         }
     }
 
@@ -181,7 +179,7 @@ impl Runner {
                 replay.confirm(assumed.position, assumed.ordinal);
             }
             for (position, ordinal) in &applied.recorded {
-                replay.record(*position, *ordinal, None);
+                self.stale |= !replay.record(*position, *ordinal, None);
             }
             for (position, at) in &applied.wakes {
                 replay.wake_at(*position, *at);
