@@ -1,12 +1,13 @@
 //! Opening: whose file it is, its journal mode, and the settings of each connection.
 //!
 //! **Invariant:** nothing is changed in a file before it is known to be ours, or empty; and no descriptor of a database file is ever closed
-//! by other means than SQLite's, because closing one drops every lock that the process holds on that file.
+//! by other means than SQLite's, because closing one drops every lock that the process holds on that file. (SQLite locks the database and
+//! the log's index, neither the log nor a journal.)
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
-    io,
+    fs::{File, OpenOptions},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -33,6 +34,8 @@ const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 const WRITER_CACHE: i64 = -64 * 1024;
 /// KiB of pages that each reader keeps in memory.
 const READER_CACHE: i64 = -8 * 1024;
+/// What a rollback journal begins with (<https://sqlite.org/fileformat2.html#the_rollback_journal>).
+const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Attempts to switch to the write-ahead log while other programs do the same.
 const WAL_ATTEMPTS: u32 = 100;
 
@@ -155,8 +158,13 @@ impl Opening<'_> {
         OpenError::Io { path, source }
     }
 
-    /// Looks whose file it is without a lock and without the files beside it, which SQLite would otherwise make.
+    /// Looks whose file it is without a lock and without the files beside it, which SQLite would otherwise make. If a journal is among them, what
+    /// stands in the file may be half of something that is to be undone, and only the real connection can tell.
+    /// proven by opening::what_was_half_made_when_the_power_went_is_undone_and_made_anew
     fn peek(&self) -> Result<(), OpenError> {
+        if self.has_journal() {
+            return Ok(());
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -170,6 +178,18 @@ impl Opening<'_> {
             // Another program may have been writing just then; the real connection waits for it, and tells.
             Err(_) => Ok(()),
         }
+    }
+
+    /// Whether SQLite has begun something in the file, by a journal, and not ended it.
+    fn has_journal(&self) -> bool {
+        let beginning = self.path.canonicalize().and_then(|path| {
+            let mut journal = path.into_os_string();
+            journal.push("-journal");
+            let mut beginning = [0; JOURNAL_MAGIC.len()];
+            File::open(journal)?.read_exact(&mut beginning)?;
+            Ok(beginning)
+        });
+        beginning.is_ok_and(|beginning| beginning == JOURNAL_MAGIC)
     }
 
     fn check(&self, owner: &Owner) -> Result<(), OpenError> {
