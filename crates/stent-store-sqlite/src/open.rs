@@ -3,6 +3,7 @@
 //! **Invariant:** nothing is changed in a file before it is known to be ours, or empty; and no descriptor of a database file is ever closed
 //! by other means than SQLite's, because closing one drops every lock that the process holds on that file. (SQLite locks the database and
 //! the log's index, neither the log nor a journal.)
+//! What is found in the log is synced before anyone is told of it.
 
 use std::{
     fmt::Write as _,
@@ -73,6 +74,9 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
         .map(|_| opening.reader())
         .collect::<Result<_, _>>()?;
     let place = opening.place(&writer, before)?;
+    opening
+        .sync_log(place.log())
+        .map_err(|error| opening.io_error(error))?;
     Ok(Opened {
         path: opening.path,
         place,
@@ -150,6 +154,20 @@ impl Opening<'_> {
         } else {
             let path = self.path.clone();
             Err(OpenError::Replaced { path })
+        }
+    }
+
+    /// Syncs the log. A process that was killed between its last write to the log and its sync has told nobody of that commit, and yet SQLite finds
+    /// it there, with nobody left to sync it: a caller who asks again, or looks, would be told of what a loss of power takes.
+    /// proven by power::what_was_acknowledged_survives_a_loss_of_power
+    fn sync_log(&self, log: &Path) -> io::Result<()> {
+        match self.options.synchronous {
+            Synchronous::Normal => Ok(()),
+            Synchronous::Full => {
+                // It is opened for writing because Windows syncs nothing else.
+                File::options().write(true).open(log)?.sync_data()?;
+                sync_folder(log)
+            }
         }
     }
 
@@ -318,6 +336,27 @@ impl Opening<'_> {
             Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
             _ => OpenError::Sqlite { path, source },
         }
+    }
+}
+
+/// Syncs which files the folder of a file has; only Unix knows how. Where a folder may not be read, or its file system syncs none, SQLite passes over
+/// it too.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let Some(folder) = file.parent().filter(|_| cfg!(unix)) else {
+        return Ok(());
+    };
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
     }
 }
 
