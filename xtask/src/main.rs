@@ -59,7 +59,7 @@ enum Chore {
     Sim(PassedOn),
     /// Make deliberate defects in a copy, one at a time, and look whether the simulator or the tests see them
     Defects(defects::Options),
-    /// Try with real processes what must hold while they are killed: `limits --minutes 1 --workers 8`
+    /// Try with real processes what must hold while they are killed, `limits --minutes 1 --workers 8`, and when the power goes, `power --cuts 300`
     Trial(PassedOn),
     /// Damage processes, databases and the way between them in every way, and judge what came of it: `--store postgres --minutes 1`
     Chaos(PassedOn),

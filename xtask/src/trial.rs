@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::run::{Done, PassedOn, cargo, show};
 
-/// Tries what the package `stent-chaos` has: `limits --minutes 1 --workers 8`.
+/// Tries what the package `stent-chaos` has: `limits --minutes 1 --workers 8`, `power --cuts 300`.
 pub(crate) fn run(options: &PassedOn) -> Done {
     let mut trial = program();
     trial.args(&options.arguments);

@@ -5,7 +5,7 @@
 //! [`accounts`]), which share no code with the engine and ask the database nothing: they find what must not be, or figures of a trial in which all
 //! was well. [`audit`] looks for rows in the database that belong to nothing.
 //!
-//! [`proxy`] stands before a server and cuts, stalls and half-closes connections.
+//! [`proxy`] stands before a server and cuts, stalls and half-closes connections. [`power`] takes away from a disk what was not synced.
 //!
 //! `cargo xtask trial` runs the trials.
 
@@ -13,5 +13,6 @@ pub mod accounts;
 pub mod audit;
 pub mod history;
 pub mod limit;
+pub mod power;
 pub mod process;
 pub mod proxy;

@@ -1,12 +1,14 @@
 //! Opening: whose file it is, its journal mode, and the settings of each connection.
 //!
 //! **Invariant:** nothing is changed in a file before it is known to be ours, or empty; and no descriptor of a database file is ever closed
-//! by other means than SQLite's, because closing one drops every lock that the process holds on that file.
+//! by other means than SQLite's, because closing one drops every lock that the process holds on that file. (SQLite locks the database and
+//! the log's index, neither the log nor a journal.)
+//! What is found in the log is synced before anyone is told of it.
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
-    io,
+    fs::{File, OpenOptions},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -33,6 +35,8 @@ const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 const WRITER_CACHE: i64 = -64 * 1024;
 /// KiB of pages that each reader keeps in memory.
 const READER_CACHE: i64 = -8 * 1024;
+/// What a rollback journal begins with (<https://sqlite.org/fileformat2.html#the_rollback_journal>).
+const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Attempts to switch to the write-ahead log while other programs do the same.
 const WAL_ATTEMPTS: u32 = 100;
 
@@ -70,6 +74,9 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
         .map(|_| opening.reader())
         .collect::<Result<_, _>>()?;
     let place = opening.place(&writer, before)?;
+    opening
+        .sync_log(place.log())
+        .map_err(|error| opening.io_error(error))?;
     Ok(Opened {
         path: opening.path,
         place,
@@ -150,13 +157,32 @@ impl Opening<'_> {
         }
     }
 
+    /// Syncs the log. A process that was killed between its last write to the log and its sync has told nobody of that commit, and yet SQLite finds
+    /// it there, with nobody left to sync it: a caller who asks again, or looks, would be told of what a loss of power takes.
+    /// proven by power::what_was_acknowledged_survives_a_loss_of_power
+    fn sync_log(&self, log: &Path) -> io::Result<()> {
+        match self.options.synchronous {
+            Synchronous::Normal => Ok(()),
+            Synchronous::Full => {
+                // It is opened for writing because Windows syncs nothing else.
+                File::options().write(true).open(log)?.sync_data()?;
+                sync_folder(log)
+            }
+        }
+    }
+
     fn io_error(&self, source: io::Error) -> OpenError {
         let path = self.path.clone();
         OpenError::Io { path, source }
     }
 
-    /// Looks whose file it is without a lock and without the files beside it, which SQLite would otherwise make.
+    /// Looks whose file it is without a lock and without the files beside it, which SQLite would otherwise make. If a journal is among them, what
+    /// stands in the file may be half of something that is to be undone, and only the real connection can tell.
+    /// proven by opening::what_was_half_made_when_the_power_went_is_undone_and_made_anew
     fn peek(&self) -> Result<(), OpenError> {
+        if self.has_journal() {
+            return Ok(());
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -170,6 +196,18 @@ impl Opening<'_> {
             // Another program may have been writing just then; the real connection waits for it, and tells.
             Err(_) => Ok(()),
         }
+    }
+
+    /// Whether SQLite has begun something in the file, by a journal, and not ended it.
+    fn has_journal(&self) -> bool {
+        let beginning = self.path.canonicalize().and_then(|path| {
+            let mut journal = path.into_os_string();
+            journal.push("-journal");
+            let mut beginning = [0; JOURNAL_MAGIC.len()];
+            File::open(journal)?.read_exact(&mut beginning)?;
+            Ok(beginning)
+        });
+        beginning.is_ok_and(|beginning| beginning == JOURNAL_MAGIC)
     }
 
     fn check(&self, owner: &Owner) -> Result<(), OpenError> {
@@ -298,6 +336,27 @@ impl Opening<'_> {
             Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
             _ => OpenError::Sqlite { path, source },
         }
+    }
+}
+
+/// Syncs which files the folder of a file has; only Unix knows how. Where a folder may not be read, or its file system syncs none, SQLite passes over
+/// it too.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let Some(folder) = file.parent().filter(|_| cfg!(unix)) else {
+        return Ok(());
+    };
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
     }
 }
 

@@ -45,6 +45,31 @@ fn a_missing_file_is_created_for_its_owner_alone() {
     assert_eq!(store.path(), path);
 }
 
+#[tokio::test]
+async fn what_was_half_made_when_the_power_went_is_undone_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, half) = (
+        folder.path().join("whole.db"),
+        folder.path().join("half.db"),
+    );
+    let journal_of = |path: &Path| path.with_extension("db-journal");
+    let making = Connection::open(&whole).unwrap();
+    // Pages go into the file before their commit, and the first one comes last.
+    making
+        .execute_batch(
+            "PRAGMA cache_size = 10; BEGIN; CREATE TABLE some (what);
+             WITH RECURSIVE each (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM each WHERE number < 100)
+             INSERT INTO some SELECT zeroblob(4000) FROM each;",
+        )
+        .unwrap();
+    fs::copy(&whole, &half).unwrap();
+    fs::copy(journal_of(&whole), journal_of(&half)).unwrap();
+    assert_eq!(fs::read(&half).unwrap()[..100], [0; 100]);
+    let store = open(&half).unwrap();
+    dispatch(&store, "1").await.unwrap();
+    assert!(!journal_of(&half).exists());
+}
+
 #[test]
 fn a_missing_file_that_must_not_be_created_is_told() {
     let folder = tempfile::tempdir().unwrap();

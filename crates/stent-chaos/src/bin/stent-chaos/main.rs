@@ -4,6 +4,7 @@ mod chaos;
 mod dispatcher;
 mod limits;
 mod options;
+mod power;
 mod storm;
 mod trouble;
 mod worker;
@@ -29,12 +30,17 @@ enum Trial {
     Limits(limits::Options),
     /// Processes call and work while they, the database and what is between them are damaged in every way
     Chaos(chaos::Options),
+    /// The power goes again and again while processes work on a SQLite file; what is left of it is opened and judged
+    Power(power::Options),
     /// What a trial starts this program as
     #[command(hide = true)]
     Worker,
     /// What a trial starts this program as
     #[command(hide = true)]
     Dispatcher,
+    /// What the trial of power starts this program as
+    #[command(hide = true)]
+    PowerLife,
 }
 
 #[tokio::main]
@@ -43,6 +49,8 @@ async fn main() -> ExitCode {
         Trial::Limits(options) => limits::run(&options).await,
         Trial::Chaos(options) => chaos::run(&options).await,
         Trial::Dispatcher => dispatcher::call().await.map(|()| true),
+        Trial::Power(options) => power::run(&options).await,
+        Trial::PowerLife => power::life::live().await.map(|()| true),
         Trial::Worker => worker::work().await.map(|()| true),
     };
     match done {
