@@ -63,6 +63,8 @@ enum Chore {
     Trial(PassedOn),
     /// Damage processes, databases and the way between them in every way, and judge what came of it: `--store postgres --minutes 1`
     Chaos(PassedOn),
+    /// High load for a long time, and a plot of what was used meanwhile: `--store sqlite --minutes 60 --plot soak.svg`
+    Soak(PassedOn),
     /// Work with a throwaway PostgreSQL server
     #[command(subcommand)]
     Pg(pg::Verb),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Chore::Defects(options) => defects::run(&options),
         Chore::Trial(options) => trial::run(&options),
         Chore::Chaos(options) => trial::chaos(&options),
+        Chore::Soak(options) => trial::soak(&options),
         Chore::Pg(verb) => pg::run(&verb),
         Chore::Ci => ci::run(),
     };

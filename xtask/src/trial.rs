@@ -18,6 +18,20 @@ pub(crate) fn chaos(options: &PassedOn) -> Done {
     show(trial)
 }
 
+/// Loads a store for long: `--store postgres --minutes 60 --plot soak.svg`. In release, so that the store is what is loaded.
+pub(crate) fn soak(options: &PassedOn) -> Done {
+    let mut soak = cargo([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "stent-chaos",
+        "--",
+    ]);
+    soak.arg("soak").args(&options.arguments);
+    show(soak)
+}
+
 /// What CI does: a minute on each store.
 pub(crate) fn short() -> Done {
     for store in ["sqlite", "postgres"] {

@@ -5,6 +5,8 @@
 //! [`accounts`]), which share no code with the engine and ask the database nothing: they find what must not be, or figures of a trial in which all
 //! was well. [`audit`] looks for rows in the database that belong to nothing.
 //!
+//! [`soak`] keeps what a long trial used, and says what grows.
+//!
 //! [`proxy`] stands before a server and cuts, stalls and half-closes connections. [`power`] takes away from a disk what was not synced.
 //!
 //! `cargo xtask trial` runs the trials.
@@ -16,3 +18,4 @@ pub mod limit;
 pub mod power;
 pub mod process;
 pub mod proxy;
+pub mod soak;

@@ -61,7 +61,7 @@ pub(crate) struct Options {
 
 /// A store that can be tried.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }

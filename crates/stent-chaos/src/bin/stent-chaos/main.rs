@@ -5,6 +5,7 @@ mod dispatcher;
 mod limits;
 mod options;
 mod power;
+mod soak;
 mod storm;
 mod trouble;
 mod worker;
@@ -32,6 +33,11 @@ enum Trial {
     Chaos(chaos::Options),
     /// The power goes again and again while processes work on a SQLite file; what is left of it is opened and judged
     Power(power::Options),
+    /// High load for a long time: nothing that is used may grow
+    Soak(soak::Options),
+    /// What a trial starts this program as
+    #[command(hide = true)]
+    Load,
     /// What a trial starts this program as
     #[command(hide = true)]
     Worker,
@@ -48,6 +54,8 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().trial {
         Trial::Limits(options) => limits::run(&options).await,
         Trial::Chaos(options) => chaos::run(&options).await,
+        Trial::Soak(options) => soak::run(&options).await,
+        Trial::Load => soak::work().await.map(|()| true),
         Trial::Dispatcher => dispatcher::call().await.map(|()| true),
         Trial::Power(options) => power::run(&options).await,
         Trial::PowerLife => power::life::live().await.map(|()| true),

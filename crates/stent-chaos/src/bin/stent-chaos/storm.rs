@@ -17,6 +17,8 @@ pub(crate) enum Role {
     Worker,
     /// Calls, and waits for results.
     Dispatcher,
+    /// Runs the tasks of a long trial.
+    Load,
 }
 
 /// Processes in a storm.
@@ -62,12 +64,18 @@ impl Storm {
         command.arg(match role {
             Role::Worker => "worker",
             Role::Dispatcher => "dispatcher",
+            Role::Load => "load",
         });
         Ok(Place {
             role,
             process: Process::start(&mut command, &self.orders)?,
             resumes_at: None,
         })
+    }
+
+    /// The numbers of the processes, as the system knows them.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.places.iter().map(|place| place.process.id())
     }
 
     /// Strikes from time to time, some three times per lease, until the time is over; then lets all go on that are paused.
