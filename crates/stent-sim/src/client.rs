@@ -78,10 +78,13 @@ async fn make(world: &Arc<World>, stent: &Stent, item: &Item) -> Option<Executio
         return None;
     }
     loop {
+        let losses = world.state().losses;
         match patiently(world, dispatch(stent, item)).await {
             Some(Ok(id)) => {
+                let is_lost = world.state().losses > losses && !world.has(id);
                 let mut record = world.record();
                 let before = record.dealt[item.number].acknowledged.replace(id);
+                record.dealt[item.number].lost = is_lost;
                 let now = world.now();
                 record.note(now, ("acknowledged", item.number, id));
                 let gone = before.is_some_and(|before| record.gone.contains_key(&before));
@@ -203,6 +206,12 @@ async fn hear(world: &World, execution: &ExecutionHandle, item: &Item) {
                 world.record().dealt[item.number].told.extend(gone);
                 return;
             }
+            // Lost with the store's newest transactions.
+            Some(Err(stent::Error::NoSuchExecution { .. }))
+                if world.record().dealt[item.number].lost =>
+            {
+                return;
+            }
             Some(Err(_)) | None => sleep(Duration::from_millis(200)).await,
         }
     }
@@ -214,6 +223,9 @@ async fn replay(world: &World, stent: &Stent, execution: &ExecutionHandle, item:
         return;
     }
     while world.record().dealt[item.number].told.is_empty() {
+        if world.record().dealt[item.number].lost {
+            return;
+        }
         sleep(Duration::from_millis(100)).await;
     }
     let failed = matches!(
@@ -296,6 +308,6 @@ fn send(world: &World, execution: ExecutionId, name: &str) {
         payload: Payload::encode(&text, 1_000).expect("a text"),
     };
     let signals = vec![signal];
-    let sent = at_once(world.store.signal(SignalRequest { signals }));
+    let sent = at_once(world.store().signal(SignalRequest { signals }));
     world.note(("helped", execution, name, sent.is_ok()));
 }

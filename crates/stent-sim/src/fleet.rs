@@ -120,6 +120,12 @@ impl Fleet {
             world.state().away_until = world.now() + long;
             world.note(("the store is away", long));
         }
+        if often(&mut self.rng, 10) && world.may(Fault::Loss) {
+            world.keep();
+        }
+        if often(&mut self.rng, 200) && world.may(Fault::Loss) {
+            world.lose();
+        }
         if often(&mut self.rng, 6) && world.may(Fault::StoreClock) {
             let by = self.rng.i64(-3_000_000..3_000_000);
             world.state().clock_was_set = true;

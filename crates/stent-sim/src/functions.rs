@@ -63,6 +63,7 @@ impl Place {
             ended: None,
             pauses,
             saw: Vec::new(),
+            is_lost: false,
         });
         record.note(now, (self.machine, "body began", info.task, function));
         let body = record.bodies.len() - 1;

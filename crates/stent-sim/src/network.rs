@@ -137,7 +137,7 @@ impl Connection {
         T: Send + 'static,
     {
         let apply = move |world: &World| {
-            let answer = ask(&world.store, request.clone());
+            let answer = ask(&world.store(), request.clone());
             if let Ok(answer) = &answer {
                 saw(world, &request, answer);
             }
@@ -157,9 +157,45 @@ impl Connection {
         R: Clone + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let apply = move |world: &World| ask(&world.store, request.clone());
+        let apply = move |world: &World| ask(&world.store(), request.clone());
         self.call(verb, false, Box::new(apply)).await
     }
+}
+
+/// Commits for those who have read their task's history since the store lost something; the others go by another history, and begin anew.
+fn commit_what_is_known(
+    world: &World,
+    machine: usize,
+    request: &CommitRequest,
+) -> Result<CommitAnswer, StoreError> {
+    let gives_up = |commit: &commit::TaskCommit| {
+        let then = matches!(
+            commit.then,
+            commit::Then::Release | commit::Then::End(Outcome::Cancelled)
+        );
+        then && commit.writes.is_empty() && commit.assumes.is_empty()
+    };
+    let is_known =
+        |commit: &commit::TaskCommit| gives_up(commit) || world.knows(machine, commit.task);
+    let commits = request.commits.iter().filter(|one| is_known(one)).cloned();
+    let commits = commits.collect();
+    let answer = at_once(world.store().commit(CommitRequest { commits }))?;
+    let mut applied = answer.results.into_iter();
+    let results = request.commits.iter().filter_map(|commit| {
+        if is_known(commit) {
+            return applied.next();
+        }
+        Some(CommitResult {
+            task: commit.task,
+            number: commit.number,
+            result: Err(commit::CommitRefused::Stale),
+            delivered: None,
+        })
+    });
+    Ok(CommitAnswer {
+        results: results.collect(),
+        ..answer
+    })
 }
 
 fn retryable(verb: &str, why: &str) -> StoreError {
@@ -215,9 +251,9 @@ impl Store for Connection {
 
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
         let machine = self.machine;
-        let ask = |store: &MemoryStore, it| at_once(store.commit(it));
-        let saw = move |world: &World, _: &CommitRequest, answer: &CommitAnswer| {
-            world.committed(machine, answer);
+        let apply = move |world: &World| {
+            let answer = commit_what_is_known(world, machine, &request)?;
+            world.committed(machine, &answer);
             for result in &answer.results {
                 let Ok(applied) = &result.result else {
                     continue;
@@ -229,8 +265,10 @@ impl Store for Connection {
                     world.leased(machine, &child.task);
                 }
             }
+            world.transaction_ended();
+            Ok(answer)
         };
-        self.write("commit", request, ask, saw).await
+        self.call("commit", true, Box::new(apply)).await
     }
 
     async fn renew(&self, request: RenewRequest) -> Result<RenewAnswer, StoreError> {
@@ -279,7 +317,7 @@ impl Store for Connection {
     async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
         let apply = move |world: &World| {
             let before = world.executions();
-            let answer = at_once(world.store.clean_up(request));
+            let answer = at_once(world.store().clean_up(request));
             if let Ok(CleanupAnswer::Deleted {
                 executions: 1.., ..
             }) = answer
@@ -292,8 +330,14 @@ impl Store for Connection {
     }
 
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
-        let ask = |store: &MemoryStore, it| at_once(store.history(it));
-        self.read("read histories", requests, ask).await
+        let machine = self.machine;
+        let apply = move |world: &World| {
+            let whole = requests.iter().filter(|request| request.whole);
+            let read = whole.map(|request| (machine, request.task));
+            world.state().read.extend(read);
+            at_once(world.store().history(requests.clone()))
+        };
+        self.call("read histories", false, Box::new(apply)).await
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
@@ -329,7 +373,7 @@ impl Store for Connection {
     fn hints(&self) -> HintStream {
         let world = Arc::clone(&self.world);
         let deaf = world.may(Fault::Hints) && world.network.with(fastrand::Rng::bool);
-        let hints = self.world.store.hints().flat_map(move |hint| {
+        let hints = self.world.store().hints().flat_map(move |hint| {
             let times = match () {
                 () if !world.may(Fault::Hints) => 1,
                 () if deaf => 0,

@@ -23,6 +23,8 @@ pub(crate) struct Body {
     pub(crate) pauses: u32,
     /// Outcomes in the order in which it was given them.
     pub(crate) saw: Vec<Seen>,
+    /// The store has lost transactions since it began: it may have seen what never was.
+    pub(crate) is_lost: bool,
 }
 
 /// An outcome that a body was given.
@@ -38,6 +40,8 @@ pub(crate) struct Lease {
     pub(crate) fence: Fence,
     pub(crate) machine: usize,
     pub(crate) until: Timestamp,
+    /// The store has lost transactions since: what it knows of this lease may be older than what its holder was told.
+    pub(crate) is_lost: bool,
 }
 
 /// What a client did for one item.
@@ -53,6 +57,17 @@ pub(crate) struct Dealt {
     pub(crate) lives: u32,
     /// How it was told the execution ended, each time.
     pub(crate) told: Vec<Outcome>,
+    /// The store has lost the execution after it had been acknowledged.
+    pub(crate) lost: bool,
+}
+
+/// What is known of what the store holds: it goes when the store loses that.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    firm: BTreeMap<(TaskId, u32), Vec<Seen>>,
+    used: BTreeMap<(TaskId, u32), u64>,
+    gone: BTreeMap<ExecutionId, ExecutionRecord>,
+    slots: BTreeMap<String, u32>,
 }
 
 /// Everything that was seen.
@@ -110,6 +125,56 @@ impl Record {
     /// How many events were noted, and a number that stands for them all.
     pub(crate) fn trace(&self) -> (u64, u64) {
         (self.trace.events, self.trace.hasher.finish())
+    }
+
+    /// What is known of what the store holds.
+    pub(crate) fn memory(&self) -> Memory {
+        Memory {
+            firm: self.firm.clone(),
+            used: self.used.clone(),
+            gone: self.gone.clone(),
+            slots: self.slots.clone(),
+        }
+    }
+
+    /// The store holds again what it held then, and these executions. Whatever was said and done since says nothing of it.
+    pub(crate) fn lose(&mut self, memory: Memory, left: &BTreeSet<ExecutionId>) {
+        let Memory {
+            firm,
+            used,
+            gone,
+            slots,
+        } = memory;
+        // When sleeps were asked for stays: what asks may be on its way.
+        (self.firm, self.used) = (firm, used);
+        (self.gone, self.slots) = (gone, slots);
+        for body in &mut self.bodies {
+            body.is_lost = true;
+        }
+        for lease in self.leases.values_mut().flatten() {
+            lease.is_lost = true;
+        }
+        for dealt in &mut self.dealt {
+            if let Some(id) = dealt.acknowledged {
+                dealt.lives += 1;
+                dealt.lost |= !left.contains(&id) && !self.gone.contains_key(&id);
+            }
+        }
+    }
+
+    /// The newest lease of a body's machine on its task.
+    pub(crate) fn lease_of(&self, body: usize) -> Option<&Lease> {
+        let body = &self.bodies[body];
+        let leases = self.leases.get(&body.task)?;
+        leases
+            .iter()
+            .rev()
+            .find(|lease| lease.machine == body.machine)
+    }
+
+    /// Whether a body goes by what the store has lost: it began before that, or under a lease that did.
+    pub(crate) fn is_lost(&self, body: usize) -> bool {
+        self.bodies[body].is_lost || self.lease_of(body).is_some_and(|lease| lease.is_lost)
     }
 
     /// Whether another machine has taken a body's task over.

@@ -13,7 +13,7 @@ use stent::store::{
 
 use crate::{
     random::Random,
-    record::{Lease, Record},
+    record::{Lease, Memory, Record},
     scenario::{Fault, Scenario},
     time::{StoreClock, WorldTime},
 };
@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) scenario: Scenario,
     pub(crate) time: Arc<WorldTime>,
     pub(crate) store_clock: Arc<StoreClock>,
-    pub(crate) store: MemoryStore,
+    store: Mutex<Arc<MemoryStore>>,
     /// What the network draws.
     pub(crate) network: Random,
     /// What steps answer.
@@ -42,6 +42,12 @@ pub(crate) struct Weather {
     /// Until when the store is away.
     pub(crate) away_until: u64,
     pub(crate) late: Vec<(u64, Late)>,
+    /// How often the store has lost something.
+    pub(crate) losses: u32,
+    /// Who has read which task's history since then.
+    pub(crate) read: BTreeSet<(usize, TaskId)>,
+    /// What the store and the record of it were, to come back to.
+    pub(crate) kept: Option<(MemoryStore, Memory)>,
     /// The machine whose process ends at this moment.
     pub(crate) dying: Option<usize>,
     /// Machines whose process a body has ended.
@@ -73,7 +79,9 @@ impl World {
         let numbers = scenario.items.iter().map(|item| item.number + 1);
         let record = Record::of(numbers.max().unwrap_or(0));
         Arc::new(Self {
-            store: MemoryStore::with_clock(Arc::clone(&store_clock) as _),
+            store: Mutex::new(Arc::new(MemoryStore::with_clock(
+                Arc::clone(&store_clock) as _
+            ))),
             network: Random::new(scenario.seed, 2),
             values: Random::new(scenario.seed, 3),
             scenario,
@@ -82,6 +90,45 @@ impl World {
             state: Mutex::default(),
             record: Mutex::new(record),
         })
+    }
+
+    /// The store as it is now.
+    pub(crate) fn store(&self) -> Arc<MemoryStore> {
+        Arc::clone(&lock(&self.store))
+    }
+
+    /// Whether a machine knows a task's history as the store has it now.
+    pub(crate) fn knows(&self, machine: usize, task: TaskId) -> bool {
+        let state = self.state();
+        state.losses == 0 || state.read.contains(&(machine, task))
+    }
+
+    /// Keeps what the store holds, to come back to it; once limits are declared, because a store that lost those knows of none until a worker starts.
+    pub(crate) fn keep(&self) {
+        let functions = at_once(self.store().functions()).unwrap_or_default();
+        if functions.iter().all(|one| one.limits.effective().is_none()) {
+            return;
+        }
+        let store = self.store().fork().expect("no request panics");
+        let kept = (store, self.record().memory());
+        self.state().kept.get_or_insert(kept);
+    }
+
+    /// The store loses what was done since it was kept (F8). Hints of what is done from now on reach only who asks for them from now on.
+    pub(crate) fn lose(&self) {
+        let Some((store, memory)) = self.state().kept.take() else {
+            return;
+        };
+        {
+            let mut state = self.state();
+            state.losses += 1;
+            state.read.clear();
+        }
+        *lock(&self.store) = Arc::new(store);
+        let left = self.executions();
+        let left = left.iter().map(|record| record.root.task.execution);
+        self.record().lose(memory, &left.collect());
+        self.note("the store lost its newest transactions");
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, Weather> {
@@ -116,7 +163,13 @@ impl World {
             payloads: true,
             ..ExecutionQuery::default()
         };
-        at_once(self.store.executions(query)).map_or_else(|_| Vec::new(), |page| page.executions)
+        at_once(self.store().executions(query)).map_or_else(|_| Vec::new(), |page| page.executions)
+    }
+
+    /// Whether the store has an execution.
+    pub(crate) fn has(&self, id: ExecutionId) -> bool {
+        let mut executions = self.executions().into_iter();
+        executions.any(|record| record.root.task.execution == id)
     }
 
     /// All tasks that the store has.
@@ -129,7 +182,7 @@ impl World {
                 payloads: true,
                 ..TaskQuery::default()
             };
-            let Ok(page) = at_once(self.store.tasks(query)) else {
+            let Ok(page) = at_once(self.store().tasks(query)) else {
                 return all;
             };
             all.extend(page.tasks);
@@ -146,7 +199,7 @@ impl World {
             after: Ordinal::NONE,
             whole: true,
         };
-        let histories = at_once(self.store.history(vec![request])).unwrap_or_default();
+        let histories = at_once(self.store().history(vec![request])).unwrap_or_default();
         histories
             .into_iter()
             .flat_map(|history| history.entries)
@@ -155,7 +208,7 @@ impl World {
 
     /// After each transaction: limits hold (S4).
     pub(crate) fn transaction_ended(&self) {
-        let Ok(functions) = at_once(self.store.functions()) else {
+        let Ok(functions) = at_once(self.store().functions()) else {
             return;
         };
         for function in functions {
@@ -179,16 +232,22 @@ impl World {
             self.broke(format!("S12: what was claimed is not leased: {task:?}"));
             return;
         };
+        self.state().read.insert((machine, task.id));
         let mut record = self.record();
         let leases = record.leases.entry(task.id).or_default();
         let lease = Lease {
             fence: task.fence,
             machine,
             until: expires_at,
+            is_lost: false,
         };
-        let newest = leases
-            .iter()
-            .all(|old| old.fence.token < task.fence.token && old.fence.mark != task.fence.mark);
+        // A store that lost a lease gives its token out again, under another mark; or the same fence to whoever asks again because nobody had answered.
+        let newest = leases.iter().all(|old| {
+            let is_another = old.fence.mark != task.fence.mark;
+            let is_asked_again = old.fence == task.fence && old.machine == machine;
+            let is_older = old.fence.token < task.fence.token;
+            is_another && is_older || old.is_lost && (is_another || is_asked_again)
+        });
         leases.push(lease);
         let now = self.now();
         if !newest {

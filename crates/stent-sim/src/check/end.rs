@@ -23,7 +23,7 @@ pub(crate) fn is_over(world: &World) -> bool {
     let record = world.record();
     let heard = world.scenario.items.iter().all(|item| {
         let dealt = &record.dealt[item.number];
-        dealt.began && (dealt.acknowledged.is_none() || !dealt.told.is_empty())
+        dealt.began && (dealt.acknowledged.is_none() || !dealt.told.is_empty() || dealt.lost)
     });
     drop(record);
     ended
@@ -77,7 +77,11 @@ fn judge_item(
     wrong: &mut Vec<String>,
 ) {
     let Some(id) = dealt.acknowledged else { return };
-    let Some(execution) = made.iter().find(|made| made.root.task.execution == id) else {
+    let found = made.iter().find(|made| made.root.task.execution == id);
+    if found.is_none() && dealt.lost {
+        return;
+    }
+    let Some(execution) = found else {
         wrong.push(format!(
             "S1: execution {id} of item {} was acknowledged, and is not there",
             item.number
@@ -171,6 +175,7 @@ fn may_fail(world: &World, item: &Item, failure: &Failure) -> bool {
         Fault::Silence,
         Fault::Slow,
         Fault::StoreClock,
+        Fault::Loss,
     ];
     let mut items = world.scenario.items.iter();
     let poison = items.any(|item| item.node.calls(Function::Poison));

@@ -24,7 +24,11 @@ pub(crate) fn begun(world: &World, body: usize) {
     let mut record = world.record();
     let begun = &record.bodies[body];
     let (execution, function) = (begun.execution, begun.function);
-    if !record.leases.contains_key(&begun.task) {
+    let is_unleased = !record.leases.contains_key(&begun.task);
+    if is_unleased && world.state().losses > 0 {
+        // The store has lost its task with the lease, and a cleanup forgot both.
+        record.bodies[body].is_lost = true;
+    } else if is_unleased {
         let what = format!("S5: a body began without a lease: {begun:?}");
         record.broke(now, what);
     }
@@ -42,13 +46,14 @@ pub(crate) fn begun(world: &World, body: usize) {
     }
     if function == Function::Limited && !world.scenario.has(Fault::Limits) {
         let state = world.state();
-        let runs = |other: &&crate::record::Body| {
-            other.function == Function::Limited
+        let runs = |(number, other): &(usize, &crate::record::Body)| {
+            !record.is_lost(*number)
+                && other.function == Function::Limited
                 && other.ended.is_none()
                 && !state.standing_still.contains(&other.machine)
                 && state.pauses.get(&other.machine).copied().unwrap_or(0) == other.pauses
         };
-        let running: Vec<_> = record.bodies.iter().filter(runs).collect();
+        let running: Vec<_> = record.bodies.iter().enumerate().filter(runs).collect();
         if running.len() > 2 && !state.clock_was_set {
             let what = format!("S4: more than two bodies run: {running:?}");
             drop(state);
@@ -63,11 +68,10 @@ pub(crate) fn polled(world: &World, body: usize, pauses: u32) {
     let mut record = world.record();
     let polled = &record.bodies[body];
     let first_after_a_pause = polled.pauses != pauses;
-    let leases = record.leases.get(&polled.task);
-    let mut own = leases.into_iter().flatten().rev();
-    let lease = own.find(|lease| lease.machine == polled.machine);
+    let lease = record.lease_of(body);
     let is_over = lease.is_none_or(|lease| lease.until <= store_now);
-    if is_over && !first_after_a_pause && !world.state().clock_was_set {
+    let is_excused = first_after_a_pause || record.is_lost(body) || world.state().clock_was_set;
+    if is_over && !is_excused {
         let what = format!(
             "S5: a body runs on although its lease is over at {store_now:?}: {lease:?}, {polled:?}"
         );
@@ -76,10 +80,11 @@ pub(crate) fn polled(world: &World, body: usize, pauses: u32) {
     record.bodies[body].pauses = pauses;
 }
 
-/// Whether a body goes on although its task is another machine's. Setting the store's clock forward ends leases before their holders can know; then
-/// such a body knows an older history, and nothing that it does is recorded. Otherwise S5 allows none, and it is judged like any other.
+/// Whether a body goes on although its task is another machine's, or by what the store has lost. Setting the store's clock forward ends leases before
+/// their holders can know; then such a body knows an older history, and nothing that it does is recorded. Otherwise S5 allows none, and it is judged
+/// like any other.
 fn is_left_behind(world: &World, record: &Record, body: usize) -> bool {
-    world.state().clock_was_set && record.is_overtaken(body)
+    world.state().clock_was_set && record.is_overtaken(body) || record.is_lost(body)
 }
 
 /// A body was given an outcome (S6): what an effect was computed from is the same for ever.
