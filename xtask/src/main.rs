@@ -21,6 +21,7 @@ mod proofs;
 mod run;
 mod sim;
 mod sizes;
+mod sql;
 mod test;
 mod trees;
 mod trial;
@@ -48,7 +49,7 @@ struct Arguments {
 enum Chore {
     /// Run all tests of the workspace, those in the documentation included
     Test(test::Options),
-    /// Check formatting, layers, dependencies, file sizes, migrations, proofs and clippy's lints
+    /// Check formatting, layers, dependencies, file sizes, migrations, SQL texts, proofs and clippy's lints
     Lint(lint::Options),
     /// Build the API documentation, warnings being errors, and print the pages that come from the code
     Docs(docs::Options),
