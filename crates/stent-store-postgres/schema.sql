@@ -299,12 +299,15 @@ CREATE INDEX workers_seen ON stent.worker_reports USING btree (seen_at DESC, nam
 
 -- Function stent.dispatch(function text, input json, queue text DEFAULT 'default'::text, priority bigint DEFAULT 0, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, timeout interval DEFAULT NULL::interval, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[]) returns uuid
 --   set search_path=pg_catalog, pg_temp
+--   security definer
 
 -- Function stent.dispatch(function text, input jsonb, queue text DEFAULT 'default'::text, priority bigint DEFAULT 0, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, timeout interval DEFAULT NULL::interval, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[]) returns uuid
 --   set search_path=pg_catalog, pg_temp
+--   security definer
 
 -- Function stent.dispatch(function text, input text DEFAULT 'null'::text, queue text DEFAULT 'default'::text, priority bigint DEFAULT 0, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, timeout interval DEFAULT NULL::interval, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[]) returns uuid
 --   set search_path=pg_catalog, pg_temp
+--   security definer
 
 -- Function stent.glance(served text[], queues text[], injected bigint, ahead bigint, OUT present bigint, OUT is_wanted boolean, OUT due_next_at bigint, OUT passes_next_at bigint) returns record
 --   set enable_seqscan=off, enable_hashjoin=off, enable_mergejoin=off, jit=off, plan_cache_mode=force_generic_plan, search_path=pg_catalog, pg_temp
@@ -325,7 +328,10 @@ CREATE INDEX workers_seen ON stent.worker_reports USING btree (seen_at DESC, nam
 --   set search_path=pg_catalog, pg_temp
 
 -- Function stent.state_name(state smallint) returns text
+--   set search_path=pg_catalog, pg_temp
 
 -- Function stent.to_interval(span bigint) returns interval
+--   set search_path=pg_catalog, pg_temp
 
 -- Function stent.to_timestamptz(at bigint) returns timestamp with time zone
+--   set search_path=pg_catalog, pg_temp

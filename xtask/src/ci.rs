@@ -1,7 +1,7 @@
 //! What CI does, in its order: what fails most often and says most comes first.
 
 use crate::{
-    docs, examples, lint,
+    docs, examples, fuzz, lint,
     run::{Done, Parts},
     sim, test, trial,
 };
@@ -12,6 +12,7 @@ pub(crate) fn run() -> Done {
     parts.run("lint", || lint::run(&lint::Options::default()));
     parts.run("docs", || docs::run(&docs::Options::CHECK));
     parts.run("examples", examples::run);
+    parts.run("fuzzing", fuzz::short);
     parts.run("simulation", sim::short);
     parts.run("chaos", trial::short);
     parts.done()

@@ -60,6 +60,10 @@ const PROGRAMS: &[Layer] = &[
     layer("stent-test-postgres", &[]),
     layer("stent-chaos", &["stent", "stent-test-postgres"]),
     layer("stent-sim", &["stent"]),
+    layer(
+        "stent-fuzz",
+        &["stent-core", "stent-client", "stent-store-postgres"],
+    ),
     layer("stent-benches", &["stent", "stent-test-postgres"]),
     layer("xtask", &["stent-test-postgres"]),
 ];

@@ -9,7 +9,7 @@ use crate::{
     metadata::Metadata,
     migrations, proofs,
     run::{Done, Failed, Parts, cargo, root, show},
-    sizes, trees,
+    sizes, sql, trees,
 };
 
 /// What to check.
@@ -33,7 +33,9 @@ enum Part {
     Sizes,
     /// Whether migrations are numbered, and those that were released as they were
     Migrations,
-    /// Whether the tests exist that comments name as proofs
+    /// Whether a value could become SQL
+    Sql,
+    /// Whether the tests exist that comments and pages name as proofs
     Proofs,
     /// clippy, with warnings as errors
     Clippy,
@@ -53,6 +55,7 @@ const PARTS: &[(Part, &str, Check)] = &[
     (Part::Trees, "dependency trees", trees::check),
     (Part::Sizes, "file sizes", |_| sizes::check()),
     (Part::Migrations, "migrations", |_| migrations::check()),
+    (Part::Sql, "SQL texts", |_| sql::check()),
     (Part::Proofs, "proofs", |_| proofs::check()),
     (Part::Clippy, "clippy", |_| clippy()),
     (Part::Features, "each feature alone", |_| each_feature()),

@@ -11,6 +11,7 @@ mod dependencies;
 mod docs;
 mod examples;
 mod files;
+mod fuzz;
 mod layers;
 mod lint;
 mod metadata;
@@ -20,6 +21,7 @@ mod proofs;
 mod run;
 mod sim;
 mod sizes;
+mod sql;
 mod test;
 mod trees;
 mod trial;
@@ -47,7 +49,7 @@ struct Arguments {
 enum Chore {
     /// Run all tests of the workspace, those in the documentation included
     Test(test::Options),
-    /// Check formatting, layers, dependencies, file sizes, migrations, proofs and clippy's lints
+    /// Check formatting, layers, dependencies, file sizes, migrations, SQL texts, proofs and clippy's lints
     Lint(lint::Options),
     /// Build the API documentation, warnings being errors, and print the pages that come from the code
     Docs(docs::Options),
@@ -57,6 +59,8 @@ enum Chore {
     Bench(bench::Options),
     /// Simulate fleets under faults, from seeds, and judge what happened: `--seeds 1000`, `--minutes 2`, `--seed S`
     Sim(PassedOn),
+    /// Give random bytes to all that reads texts and stored data: `--seconds 60`, `payloads`
+    Fuzz(fuzz::Options),
     /// Make deliberate defects in a copy, one at a time, and look whether the simulator or the tests see them
     Defects(defects::Options),
     /// Try with real processes what must hold while they are killed, `limits --minutes 1 --workers 8`, and when the power goes, `power --cuts 300`
@@ -68,7 +72,7 @@ enum Chore {
     /// Work with a throwaway PostgreSQL server
     #[command(subcommand)]
     Pg(pg::Verb),
-    /// Do all that CI does: test, lint, docs --check, examples, sim --minutes 2, chaos on both stores
+    /// Do all that CI does: test, lint, docs --check, examples, fuzz --seconds 4, sim --minutes 2, chaos on both stores
     Ci,
 }
 
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
         Chore::Examples => examples::run(),
         Chore::Bench(options) => bench::run(&options),
         Chore::Sim(options) => sim::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Defects(options) => defects::run(&options),
         Chore::Trial(options) => trial::run(&options),
         Chore::Chaos(options) => trial::chaos(&options),

@@ -1,5 +1,5 @@
 //! A lock, a fence or an index that names the tests which fail without it (`-- proven by module::test`) names ones that exist. So does each clause
-//! of a contract, and each promise in `docs/invariants.md`, of which none is left out.
+//! of a contract, each promise in `docs/invariants.md`, of which none is left out, and each defence in `docs/security.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +13,9 @@ use crate::{
 
 const MARK: &str = "proven by ";
 const PROMISES: &str = "docs/invariants.md";
+const DEFENCES: &str = "docs/security.md";
+/// The title of the column in which a page names its tests.
+const SHOWN_BY: &str = "shown by";
 
 pub(crate) fn check() -> Done {
     let mut named = Vec::new();
@@ -30,16 +33,25 @@ pub(crate) fn check() -> Done {
     for tests in promises.values() {
         named.extend(tests.iter().map(|test| (name(&path), test.clone())));
     }
+    let path = root().join(DEFENCES);
+    let text = fs::read_to_string(&path).map_err(Failed::file(&path))?;
+    let defences = defences(&text);
+    for tests in defences.values() {
+        named.extend(tests.iter().map(|test| (name(&path), test.clone())));
+    }
     let missing = named
         .iter()
         .filter(|(_, test)| !functions.contains(test.as_str()));
     let missing = missing
         .map(|(file, test)| format!("`{file}` names the test `{test}`, which does not exist"));
-    Failed::unless_empty(missing.chain(left_out(&promises)).collect())?;
+    let bare = defences.iter().filter(|(_, tests)| tests.is_empty());
+    let bare = bare.map(|(defence, _)| format!("`{DEFENCES}` names no test of: {defence}"));
+    Failed::unless_empty(missing.chain(left_out(&promises)).chain(bare).collect())?;
     println!(
-        "{} proofs name tests that exist; {} promises have one",
+        "{} proofs name tests that exist; {} promises and {} defences have one",
         named.len(),
-        promises.len()
+        promises.len(),
+        defences.len()
     );
     Ok(())
 }
@@ -51,13 +63,39 @@ fn promises(page: &str) -> BTreeMap<(char, u32), Vec<String>> {
         let number = cells.next()?;
         let letter = number.chars().next()?;
         let number = number.get(1..)?.parse().ok()?;
-        let tests = cells.nth(1)?.split('`').skip(1).step_by(2);
-        Some((
-            (letter, number),
-            tests.map(|test| last(test).to_owned()).collect(),
-        ))
+        Some(((letter, number), tests(cells.nth(1)?)))
     });
     rows.collect()
+}
+
+/// The tests of each defence, by the first cell of its row: the rows of tables whose last column has that title.
+fn defences(page: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    let mut is_listed = false;
+    for line in page.lines() {
+        let cells = line
+            .strip_prefix("| ")
+            .and_then(|row| row.strip_suffix(" |"));
+        let Some((first, (_, last))) =
+            cells.and_then(|row| Some((row.split_once(" | ")?.0, row.rsplit_once(" | ")?)))
+        else {
+            // The line below a title is no row, and ends no table either.
+            is_listed &= line.starts_with('|');
+            continue;
+        };
+        if last == SHOWN_BY {
+            is_listed = true;
+        } else if is_listed {
+            found.insert(first.to_owned(), tests(last));
+        }
+    }
+    found
+}
+
+/// The tests that a cell names, without their modules.
+fn tests(cell: &str) -> Vec<String> {
+    let names = cell.split('`').skip(1).step_by(2);
+    names.map(|test| last(test).to_owned()).collect()
 }
 
 /// Promises without a test, and gaps in their numbers.
@@ -128,6 +166,15 @@ mod tests {
             Some("a_stolen_task")
         );
         assert_eq!(declared("fn each<T>(t: T)"), Some("each"));
+    }
+
+    #[test]
+    fn a_defence_and_its_tests_are_found_in_tables_that_are_about_them() {
+        let page = "| what | why | shown by |\n|---|---|---|\n| a | b | `m::c`, `d` |\n| e | f | nobody |\n\n| x | `y` |\n|---|---|\n| x | `z` |\n";
+        let defences = defences(page);
+        assert_eq!(defences.len(), 2);
+        assert_eq!(defences["a"], ["c", "d"]);
+        assert!(defences["e"].is_empty());
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) enum Failed {
     Postgres(stent_test_postgres::Error),
     /// Parts of a chore failed; each has said why.
     #[error("{}", .0.join(", "))]
-    Parts(Vec<&'static str>),
+    Parts(Vec<String>),
 }
 
 /// An error with its causes.
@@ -160,21 +160,21 @@ fn succeeded(command: String, status: ExitStatus) -> Done {
 pub(crate) struct Parts(Vec<Part>);
 
 struct Part {
-    name: &'static str,
+    name: String,
     took: Duration,
     succeeded: bool,
 }
 
 impl Parts {
     /// Runs a part.
-    pub(crate) fn run(&mut self, name: &'static str, part: impl FnOnce() -> Done) {
+    pub(crate) fn run(&mut self, name: &str, part: impl FnOnce() -> Done) {
         println!("\n━━ {name}");
         let (done, took) = timed(part);
         if let Err(error) = &done {
             println!("{name} failed: {error}");
         }
         self.0.push(Part {
-            name,
+            name: name.to_owned(),
             took,
             succeeded: done.is_ok(),
         });
@@ -195,7 +195,9 @@ impl Parts {
         if failed.is_empty() {
             Ok(())
         } else {
-            Err(Failed::Parts(failed.iter().map(|part| part.name).collect()))
+            Err(Failed::Parts(
+                failed.iter().map(|part| part.name.clone()).collect(),
+            ))
         }
     }
 }

@@ -61,18 +61,16 @@ pub async fn dispatch(store: &dyn Store, input: &str) -> Result<ExecutionId, Sto
     Ok(answer.executions[0].execution())
 }
 
-/// Claims so many tasks.
-///
-/// # Errors
-/// Those of the store.
-pub async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, StoreError> {
-    let request = ClaimRequest {
+/// A request for so many tasks of a function.
+#[must_use]
+pub fn claim_request(function: &str, limit: u32) -> ClaimRequest {
+    ClaimRequest {
         terms: LeaseTerms {
             holder: WorkerName::new("w").expect("a name of the suite"),
             mark: ClaimMark(7),
             duration: LeaseDuration::default(),
         },
-        functions: vec![FunctionName::new("f").expect("a name of the suite")],
+        functions: vec![FunctionName::new(function).expect("a name of the suite")],
         queues: None,
         demand: Demand {
             limit,
@@ -81,8 +79,15 @@ pub async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, St
         },
         crash_limit: NonZeroU32::MIN,
         look_ahead: Duration::ZERO,
-    };
-    Ok(store.claim(request).await?.tasks)
+    }
+}
+
+/// Claims so many tasks.
+///
+/// # Errors
+/// Those of the store.
+pub async fn claim(store: &dyn Store, limit: u32) -> Result<Vec<ClaimedTask>, StoreError> {
+    Ok(store.claim(claim_request("f", limit)).await?.tasks)
 }
 
 /// The executions that there are, the newest thousand.

@@ -83,6 +83,33 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The limits of stored numbers. One that is no limit, which no store writes, stands for 1: whatever it was, no more than that may run.
+    ///
+    /// ```
+    /// use stent_core::limit::{Limit, Limits};
+    /// let limits = Limits::from_stored(Some(4), false, Some(-7));
+    /// assert_eq!(limits.declared, Limit::new(4).ok());
+    /// assert_eq!(limits.effective(), Limit::new(1).ok());
+    /// ```
+    #[must_use]
+    pub fn from_stored(declared: Option<i64>, releases: bool, by_operator: Option<i64>) -> Self {
+        let limit = |number| {
+            Limit::new(number).map_or(NonZeroU32::MIN, |limit: Limit| limit.max_concurrent)
+        };
+        let while_waiting = if releases {
+            WhileWaiting::Release
+        } else {
+            WhileWaiting::Hold
+        };
+        Self {
+            declared: declared.map(|number| Limit {
+                max_concurrent: limit(number),
+                while_waiting,
+            }),
+            by_operator: by_operator.map(limit),
+        }
+    }
+
     /// The limit that counts.
     #[must_use]
     pub fn effective(&self) -> Option<Limit> {
@@ -134,6 +161,19 @@ mod tests {
             assert_eq!(Limit::new(bad), Err(LimitError { given: bad }));
         }
         assert!(Limit::new(1).is_ok() && Limit::new(i64::from(i32::MAX)).is_ok());
+    }
+
+    #[test]
+    fn a_stored_number_that_is_no_limit_lets_one_run() {
+        for bad in [0, -1, i64::from(i32::MAX) + 1, i64::MIN, i64::MAX] {
+            let limits = Limits::from_stored(Some(bad), true, None);
+            let effective = limits.effective().unwrap();
+            assert_eq!(effective.max_concurrent.get(), 1);
+            assert_eq!(effective.while_waiting, WhileWaiting::Release);
+            let limits = Limits::from_stored(Some(9), false, Some(bad));
+            assert_eq!(limits.effective(), Limit::new(1).ok());
+        }
+        assert_eq!(Limits::from_stored(None, true, None), Limits::default());
     }
 
     #[test]

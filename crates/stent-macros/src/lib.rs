@@ -6,16 +6,17 @@
 //! | `model` | what a durable function is, once it is checked |
 //! | `validate` | what was written to the model, or every error at once |
 //! | `expand` | the model to code |
+//! | `tokens` | all of these, one after the other |
 //!
 //! **Invariant:** generated code names nothing but `::stent::__private`, the standard library, and what the user wrote.
 
 mod expand;
 mod model;
 mod parse;
+mod tokens;
 mod validate;
 
 use proc_macro::TokenStream;
-use syn::parse_macro_input;
 
 /// Makes an async function durable: its calls are kept in a store, and its work survives crashes, restarts and deploys.
 ///
@@ -59,14 +60,7 @@ use syn::parse_macro_input;
 /// ```
 #[proc_macro_attribute]
 pub fn durable(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let options = parse_macro_input!(attribute as parse::Options);
-    let function = parse_macro_input!(item as syn::ItemFn);
-    validate::durable(options, function)
-        .map_or_else(
-            |error| error.into_compile_error(),
-            |model| expand::durable(&model),
-        )
-        .into()
+    tokens::durable(attribute.into(), item.into()).into()
 }
 
 /// The definitions of durable functions, for a worker to register: an array of `&'static FunctionDefinition`.
@@ -92,11 +86,5 @@ pub fn durable(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro]
 pub fn functions(list: TokenStream) -> TokenStream {
-    let list = parse_macro_input!(list as parse::Functions);
-    validate::functions(&list)
-        .map_or_else(
-            |error| error.into_compile_error(),
-            |()| expand::functions(&list),
-        )
-        .into()
+    tokens::functions(list.into()).into()
 }

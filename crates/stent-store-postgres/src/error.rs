@@ -36,6 +36,15 @@ pub enum OpenError {
         /// Its value.
         value: Duration,
     },
+    /// A pool of so many connections cannot be made.
+    #[error(
+        "`pool_size` cannot be {value}; give it from 1 to {}",
+        crate::options::POOL_SIZE_MAX
+    )]
+    PoolSize {
+        /// Its value.
+        value: usize,
+    },
     /// A file of certificates or of a key cannot be used.
     #[error("cannot use the file `{}` of `{key}`: {why}", .path.display())]
     TlsFile {

@@ -46,6 +46,12 @@ pub use crate::{
 /// The driver, in the version whose transactions [`PostgresStore::dispatch_in`] takes.
 pub use tokio_postgres;
 
+/// What fuzzing reads and writes; no part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::listen::payload::{Heard, read as read_hint, write as write_hint};
+}
+
 /// The code of the guide is compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/postgres.md")]

@@ -7,7 +7,7 @@
 
 mod listener;
 mod notifier;
-mod payload;
+pub(crate) mod payload;
 
 use std::{
     fmt,

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Every migration, in order; the first makes schema 1. A released one is never edited.
-pub(crate) const MIGRATIONS: [&str; 8] = [
+pub(crate) const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_plain_sql.sql"),
     include_str!("../migrations/0003_views.sql"),
@@ -28,10 +28,12 @@ pub(crate) const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0006_glance.sql"),
     include_str!("../migrations/0007_search_paths.sql"),
     include_str!("../migrations/0008_occupied_lanes.sql"),
+    include_str!("../migrations/0009_rights.sql"),
+    include_str!("../migrations/0010_long_numbers.sql"),
 ];
 
 /// The newest schema that this version knows.
-pub(crate) const NEWEST: i32 = 8;
+pub(crate) const NEWEST: i32 = 10;
 
 const _: () = assert!(
     NEWEST as usize == MIGRATIONS.len(),

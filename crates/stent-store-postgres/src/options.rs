@@ -14,6 +14,8 @@ mod text;
 
 /// Connections of one process: enough to keep two cores of the server busy, few enough that a fleet of 20 fits the server's default of 100.
 const POOL_SIZE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+/// Beyond any server's `max_connections` that makes sense; room for all of them is made at once.
+pub(crate) const POOL_SIZE_MAX: usize = 10_000;
 /// How long connecting may take, and how long a request waits for a free connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one statement may take on the server. Every statement of the store is bounded in rows; this bounds a server in trouble.
@@ -110,6 +112,14 @@ impl PostgresOptions {
     /// # Errors
     /// [`OpenError::Url`] or [`OpenError::SchemaName`]; neither repeats what may be secret.
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
+        match Self::read(url)? {
+            (options, Some(listen_url)) => options.listen_url(&listen_url),
+            (options, None) => Ok(options),
+        }
+    }
+
+    /// Reads a URL, and where to listen if it says so.
+    fn read(url: &str) -> Result<(Self, Option<String>), OpenError> {
         let mut pairs = Pairs::read(url)?;
         let mut options = Self {
             config: tokio_postgres::Config::new(),
@@ -142,10 +152,7 @@ impl PostgresOptions {
         if let Some(schema) = schema {
             options = options.schema(&schema)?;
         }
-        match listen_url {
-            Some(url) => options.listen_url(&url),
-            None => Ok(options),
-        }
+        Ok((options, listen_url))
     }
 
     /// Sets what neither the URL nor the driver has.
@@ -189,7 +196,7 @@ impl PostgresOptions {
         Ok(self)
     }
 
-    /// How many connections this process uses for work, beside one to listen. Default 4.
+    /// How many connections this process uses for work, beside one to listen. Default 4; at most 10,000.
     pub const fn pool_size(mut self, connections: NonZeroUsize) -> Self {
         self.pool_size = connections;
         self
@@ -262,7 +269,13 @@ impl PostgresOptions {
     /// # Errors
     /// As [`from_url`](Self::from_url).
     pub fn listen_url(mut self, url: &str) -> Result<Self, OpenError> {
-        self.listen_at = Some(Box::new(Self::from_url(url)?));
+        let (options, further) = Self::read(url)?;
+        if further.is_some() {
+            return Err(OpenError::Url {
+                what: "`listen_url` has a `listen_url` of its own".to_owned(),
+            });
+        }
+        self.listen_at = Some(Box::new(options));
         Ok(self)
     }
 
@@ -280,8 +293,12 @@ impl PostgresOptions {
         PostgresStore::open_with(self).await
     }
 
-    /// Refuses what no transaction could begin with.
+    /// Refuses what no pool could be made of, and what no transaction could begin with.
     pub(crate) fn check(&self) -> Result<(), OpenError> {
+        if self.pool_size.get() > POOL_SIZE_MAX {
+            let value = self.pool_size.get();
+            return Err(OpenError::PoolSize { value });
+        }
         for (key, value) in [
             ("statement_timeout", self.statement_timeout),
             ("lock_timeout", self.lock_timeout),

@@ -200,16 +200,26 @@ impl Session<'_> {
             .try_for_each(|row| self.know_lane(row))
     }
 
-    /// Knows a row of `lanes`.
+    /// Knows a row of `lanes`. One that cannot be read is left out, and so are its tasks.
     pub(crate) fn know_lane(&self, row: &Row) -> Result<(), Fault> {
-        let row = Reading::new(row, "lanes");
-        let (queue, function): (&str, &str) = (row.get(1)?, row.get(2)?);
-        let names = (
-            QueueName::new(queue).map_err(|error| row.bad(error))?,
-            FunctionName::new(function).map_err(|error| row.bad(error))?,
-            Priority(row.get(3)?),
-        );
-        self.shared.lanes.add(row.get(0)?, names);
+        match lane(row) {
+            Ok((number, names)) => self.shared.lanes.add(number, names),
+            Err(error @ Fault::Row { .. }) => {
+                tracing::warn!(%error, "a lane cannot be read; its tasks are left alone");
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
+}
+
+fn lane(row: &Row) -> Result<(i32, LaneNames), Fault> {
+    let row = Reading::new(row, "lanes");
+    let (queue, function): (&str, &str) = (row.get(1)?, row.get(2)?);
+    let names = (
+        QueueName::new(queue).map_err(|error| row.bad(error))?,
+        FunctionName::new(function).map_err(|error| row.bad(error))?,
+        Priority(row.get(3)?),
+    );
+    Ok((row.get(0)?, names))
 }

@@ -275,7 +275,7 @@ impl Failure {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     #[error(transparent)]
     Changed(#[from] FileChanged),
     /// A row that this version cannot read.
@@ -285,6 +285,21 @@ pub(crate) enum Fault {
         row: i64,
         what: String,
     },
+    /// A value in a row that is not what this version keeps there.
+    #[error("a row cannot be read: {0}")]
+    Value(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => Self::Value(error),
+            other => Self::Sqlite(other),
+        }
+    }
 }
 
 impl Fault {
@@ -293,7 +308,7 @@ impl Fault {
         match self {
             Self::Sqlite(error) => Failure::from(&error).rolled_back(operation),
             Self::Changed(changed) => elsewhere(operation, changed),
-            Self::Row { .. } => StoreError::Final {
+            Self::Row { .. } | Self::Value(_) => StoreError::Final {
                 what: format!("`{operation}` found data that it cannot read"),
                 source: Some(Box::new(self)),
             },

@@ -67,6 +67,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
     };
     let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     opening.create(&file_system::shared_by_machines)?;
+    opening.look_who_may_use_it();
     let before = opening.file_id()?;
     opening.peek()?;
     let writer = opening.writer()?;
@@ -140,6 +141,22 @@ impl Opening<'_> {
             },
         }
     }
+
+    /// Warns where everybody on the machine may read the database, or change it: a backup that was put back, say, is a file of whoever made it.
+    #[cfg(unix)]
+    fn look_who_may_use_it(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&self.path).map(|file| file.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o006 != 0) {
+            tracing::warn!(
+                path = ?self.path,
+                "everybody on this machine may read or change the database, with all inputs and results; `chmod o=` takes that from them"
+            );
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn look_who_may_use_it(&self) {}
 
     fn file_id(&self) -> Result<Option<FileId>, OpenError> {
         FileId::of(&self.path).map_err(|error| self.io_error(error))

@@ -42,7 +42,7 @@ impl Reading<'_, '_> {
     }
 
     fn value(&self, column: usize) -> Result<ValueRef<'_>, Fault> {
-        self.row.get_ref(column).map_err(Fault::Sqlite)
+        self.row.get_ref(column).map_err(Fault::from)
     }
 
     fn wrong(&self, column: usize, wanted: &str) -> Fault {
@@ -108,7 +108,7 @@ impl Reading<'_, '_> {
 
 /// The number of a task's lane, which its caller looks up.
 pub(crate) fn lane_of(row: &Row<'_>) -> Result<i64, Fault> {
-    row.get(5).map_err(Fault::Sqlite)
+    row.get(5).map_err(Fault::from)
 }
 
 /// Reads a task. `lane` is the one that [`lane_of`] named.

@@ -3,13 +3,13 @@
 //! **Invariant:** what is kept in memory equals the database: it is dropped when another connection has written since
 //! ([`Session::refresh`]), and when anything is undone ([`Session::forget`]).
 
-use std::{collections::HashMap, num::NonZeroU32};
+use std::collections::HashMap;
 
 use rusqlite::Connection;
 use stent_core::{
     FunctionName, Hint, TaskId, Timestamp,
     boot::Boot,
-    limit::{Limit, Limits, WhileWaiting},
+    limit::{Limit, Limits},
 };
 use uuid::Uuid;
 
@@ -216,43 +216,31 @@ fn load_boot(sql: &mut Statements<'_>) -> Result<Option<Boot>, Fault> {
     Ok(Some(Boot { id: id.into(), at }))
 }
 
-/// Reads every function's limits.
+/// Reads every function's limits. What has an impossible name is left out: no task can be one of its.
 pub(crate) fn load_limits(
     sql: &mut Statements<'_>,
 ) -> Result<HashMap<FunctionName, Limits>, Fault> {
     let mut limits = HashMap::new();
     let mut rows = sql.get(Sql::ListLimits)?.raw_query();
     while let Some(row) = rows.next()? {
-        let bad = |what: String| Fault::Row {
-            table: "functions",
-            row: 0,
-            what,
-        };
-        let name = rows::text(row, 0, "functions", 0)?;
-        let name = FunctionName::new(name).map_err(|error| bad(error.to_string()))?;
-        let declared = match row.get::<_, Option<i64>>(1)? {
-            Some(number) => {
-                let limit = Limit::new(number).map_err(|error| bad(error.to_string()))?;
-                let releases: bool = row.get(2)?;
-                Some(Limit {
-                    while_waiting: if releases {
-                        WhileWaiting::Release
-                    } else {
-                        WhileWaiting::Hold
-                    },
-                    ..limit
-                })
+        let name = rows::text(row, 0, "functions", 0).and_then(|name| {
+            FunctionName::new(name).map_err(|error| Fault::Row {
+                table: "functions",
+                row: 0,
+                what: error.to_string(),
+            })
+        });
+        match name {
+            Ok(name) => {
+                let (declared, by_operator) = (row.get(1)?, row.get(3)?);
+                let releases = row.get::<_, i64>(2)? != 0;
+                limits.insert(name, Limits::from_stored(declared, releases, by_operator));
             }
-            None => None,
-        };
-        let by_operator = row.get::<_, Option<u32>>(3)?.and_then(NonZeroU32::new);
-        limits.insert(
-            name,
-            Limits {
-                declared,
-                by_operator,
-            },
-        );
+            Err(error @ (Fault::Row { .. } | Fault::Value(_))) => {
+                tracing::warn!(%error, "a function's limits cannot be read and are left out");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(limits)
 }

@@ -401,7 +401,7 @@ fn failure(fault: &Fault) -> Failure {
     match fault {
         Fault::Sqlite(error) => Failure::from(error),
         Fault::Changed(changed) => Failure::from(changed.clone()),
-        Fault::Row { .. } => Failure::unreadable(fault),
+        Fault::Row { .. } | Fault::Value(_) => Failure::unreadable(fault),
     }
 }
 

@@ -24,6 +24,7 @@ mod error;
 mod extension;
 mod live;
 mod news;
+mod printable;
 mod registry;
 mod renewer;
 mod replay;

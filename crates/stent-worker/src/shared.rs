@@ -20,6 +20,7 @@ use crate::{
     context::lock,
     live::{Event, Live},
     news::News,
+    printable::Printable,
     registry::Registry,
     runner::panicked,
     stats::Stats,
@@ -131,7 +132,7 @@ impl Shared {
 
     /// A part of the worker ended by a panic.
     pub(crate) fn part_ended(&self, part: &'static str, panic: &(dyn std::any::Any + Send)) {
-        tracing::error!("the worker's {part} ended: {}", panicked(panic));
+        tracing::error!("the worker's {part} ended: {}", Printable(panicked(panic)));
         self.broken.send_replace(Some(part));
     }
 

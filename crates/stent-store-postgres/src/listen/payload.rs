@@ -10,7 +10,7 @@ pub(super) const TEST: &str = "test";
 
 /// What a notification holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub enum Heard {
     /// Something that this process said itself.
     Own {
         /// Whether it said so to test whether it hears.
@@ -21,7 +21,7 @@ pub(super) enum Heard {
 }
 
 /// The text of a hint.
-pub(super) fn write(own: u64, hint: &Hint) -> String {
+pub fn write(own: u64, hint: &Hint) -> String {
     let what = match hint {
         Hint::Due { queue, at } => format!("due {} {queue}", at.as_micros()),
         Hint::Delivered { task, newest } => format!("delivered {} {}", newest.0, task.as_uuid()),
@@ -39,7 +39,7 @@ pub(super) fn test(own: u64) -> String {
 }
 
 /// Reads a text.
-pub(super) fn read(own: u64, text: &str) -> Heard {
+pub fn read(own: u64, text: &str) -> Heard {
     let (sender, what) = text.split_once(' ').unwrap_or(("", text));
     if u64::from_str_radix(sender, 16) == Ok(own) {
         return Heard::Own {

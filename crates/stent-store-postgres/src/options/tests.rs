@@ -79,6 +79,16 @@ fn a_parameter_that_is_none_is_refused() {
 }
 
 #[test]
+fn where_to_listen_is_said_once() {
+    let listen_at = |url: &str| PostgresOptions::from_url(url).map(|options| options.listen_at);
+    let once = listen_at("host=h listen_url='host=other'").unwrap();
+    assert_eq!(once.unwrap().server().0, "other:5432");
+    // Read within itself as deep as it says, it would exhaust the stack.
+    let deep = "listen_url=".repeat(100_000);
+    assert!(refusal(&deep).contains("`listen_url`"));
+}
+
+#[test]
 fn a_schema_that_is_not_ours_to_take_is_refused() {
     let long = "x".repeat(64);
     for name in [

@@ -10,6 +10,7 @@ use stent_core::{
     time::micros,
 };
 
+use super::listing::readable;
 use crate::{
     fault::Fault,
     pipeline::{Call, Frame},
@@ -35,8 +36,9 @@ impl Session<'_> {
         let mut answers = self.pipeline(Frame::BeginRead, &calls).await?.into_iter();
         let mut functions: BTreeMap<FunctionName, FunctionRecord> = BTreeMap::new();
         for row in answers.next().into_iter().flatten() {
-            let (name, limits) = limits_of(&row)?;
-            functions.insert(name.clone(), FunctionRecord::new(name, limits));
+            if let Some((name, limits)) = readable(limits_of(&row), false)? {
+                functions.insert(name.clone(), FunctionRecord::new(name, limits));
+            }
         }
         for counted in self.by_lane(answers.next().unwrap_or_default()).await? {
             let function = functions.entry(counted.lane.function);
@@ -106,7 +108,13 @@ impl Session<'_> {
             .with(self.shared.injected_now())
             .with(micros(WORKER_LISTED))];
         let answers = self.pipeline(Frame::BeginRead, &calls).await?;
-        answers.iter().flatten().map(worker).collect()
+        let workers = answers.iter().flatten().map(worker);
+        let listed = workers.map(|worker| readable(worker, false));
+        Ok(listed
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// Knows the lanes of tasks' rows.

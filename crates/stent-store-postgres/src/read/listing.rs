@@ -43,7 +43,7 @@ fn cut<T>(rows: &mut Vec<T>, size: u32) -> bool {
 }
 
 /// Leaves out of a list what cannot be read, unless it was asked for.
-fn readable<T>(read: Result<T, Fault>, asked_for: bool) -> Result<Option<T>, Fault> {
+pub(super) fn readable<T>(read: Result<T, Fault>, asked_for: bool) -> Result<Option<T>, Fault> {
     match read {
         Ok(value) => Ok(Some(value)),
         Err(error @ Fault::Row { .. }) if !asked_for => {

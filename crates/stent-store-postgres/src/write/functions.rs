@@ -1,13 +1,10 @@
 //! Limits of functions and their slots, counted from the tasks that hold them, under the functions' locks.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use stent_core::{
     FunctionName, Hint,
-    limit::{Limit, Limits, Slots, WhileWaiting, holds_from_now},
+    limit::{Limits, Slots, holds_from_now},
 };
 
 use crate::{
@@ -51,26 +48,9 @@ pub(crate) fn limits_of(row: &tokio_postgres::Row) -> Result<(FunctionName, Limi
     let name: &str = row.get(0)?;
     let name = FunctionName::new(name).map_err(|error| row.bad(error))?;
     let declared: Option<i32> = row.get(1)?;
-    let releases: bool = row.get(2)?;
-    let declared = match declared {
-        Some(number) => Some(Limit {
-            while_waiting: if releases {
-                WhileWaiting::Release
-            } else {
-                WhileWaiting::Hold
-            },
-            ..Limit::new(number.into()).map_err(|error| row.bad(error))?
-        }),
-        None => None,
-    };
     let by_operator: Option<i32> = row.get(3)?;
-    let by_operator = by_operator
-        .and_then(|number| u32::try_from(number).ok())
-        .and_then(NonZeroU32::new);
-    let limits = Limits {
-        declared,
-        by_operator,
-    };
+    let (declared, by_operator) = (declared.map(i64::from), by_operator.map(i64::from));
+    let limits = Limits::from_stored(declared, row.get(2)?, by_operator);
     Ok((name, limits))
 }
 

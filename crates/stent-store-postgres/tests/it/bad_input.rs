@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use stent_core::StoreError;
+use stent_core::{Store as _, StoreError};
 use stent_store_postgres::{OpenError, PostgresOptions};
 use stent_test_postgres::{Cluster, Options};
 
-use crate::support::{cluster, database, open, options, refusal, whole};
+use crate::{
+    logs::Said,
+    support::{SOON, cluster, database, open, options, refusal, whole},
+};
 use stent_conformance::requests::{claim, dispatch, executions};
 
 const PASSWORD: &str = "correct-horse";
@@ -41,6 +44,50 @@ async fn a_wrong_password_is_named_and_not_shown() {
     );
     assert!(!whole(&refused).contains("battery"), "{}", whole(&refused));
     assert!(!format!("{:?}", options(&url(&server, PASSWORD, "postgres"))).contains(PASSWORD));
+}
+
+/// Opening, working, losing every connection, being let in no more, and listening in vain: whatever is said of it, at any level.
+#[tokio::test]
+async fn no_line_of_the_log_shows_a_password() {
+    const OTHER: &str = "battery-staple";
+    let said = Said::default();
+    let _guard = tracing::subscriber::set_default(said.clone());
+    let server = guarded();
+    let grant = "GRANT CREATE ON DATABASE postgres TO it";
+    server.sql("postgres", grant).unwrap();
+    let opened = options(&url(&server, PASSWORD, "postgres"))
+        .listen(true)
+        .listen_url(&url(&server, OTHER, "postgres"));
+    let opened = opened.unwrap();
+    assert!(!format!("{opened:?}").contains(OTHER));
+    let store = opened.open().await.unwrap();
+    let _hints = store.hints();
+    dispatch(&store, "1").await.unwrap();
+    for shut_out in [
+        "SELECT 1",
+        "ALTER ROLE it PASSWORD 'another'",
+        "ALTER ROLE it NOLOGIN",
+    ] {
+        server.sql("postgres", shut_out).unwrap();
+        let ends =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'it'";
+        server.sql("postgres", ends).unwrap();
+        for _ in 0..3 {
+            if let Err(failed) = dispatch(&store, "2").await {
+                assert!(!whole(&failed).contains(PASSWORD), "{}", whole(&failed));
+            }
+        }
+    }
+    let listens_in_vain = async {
+        while !said.text().contains("cannot listen") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, listens_in_vain).await.unwrap();
+    for password in [PASSWORD, OTHER] {
+        assert!(!said.text().contains(password), "{}", said.text());
+        assert!(!format!("{store:?}").contains(password));
+    }
 }
 
 #[tokio::test]

@@ -461,6 +461,10 @@ async fn sql_takes_just_the_payloads_that_rust_takes() {
     let long = |digit: &str| digit.repeat(309);
     let mut payloads = vec![nested(127), nested(128), mixed(63), mixed(64), wide];
     payloads.extend([format!("\"{}\"", nested(500)), long("1"), long("9")]);
+    let zeros = |count: usize| format!("1{}", "0".repeat(count));
+    payloads.extend([62, 63].map(|power| format!("{}e{power}", zeros(246))));
+    payloads.extend([91, 92].map(|power| format!("{}e-{power}", zeros(400))));
+    payloads.extend([308, 309].map(|digits| format!("[{}.5]", zeros(digits))));
     payloads.extend(["{".repeat(200), format!("[{}]", "1e3, 1E+3, ".repeat(5))]);
     for text in [
         r#""\ud83d\ude00""#,
@@ -505,11 +509,14 @@ async fn sql_takes_just_the_payloads_that_rust_takes() {
 
 #[test]
 fn the_limits_are_those_of_the_core() {
-    let text = include_str!("../../migrations/0002_plain_sql.sql");
+    let text = concat!(
+        include_str!("../../migrations/0002_plain_sql.sql"),
+        include_str!("../../migrations/0010_long_numbers.sql"),
+    );
     for (limit, times) in [
         (format!("> {}", defaults::NAME_MAX_BYTES), 1),
         (format!("> {}", defaults::TAGS_MAX), 1),
-        (format!("> {}", defaults::PAYLOAD_MAX_BYTES), 1),
+        (format!("> {}", defaults::PAYLOAD_MAX_BYTES), 2),
         (format!("'{}'", defaults::QUEUE), 4),
         (Timestamp::MAX.as_micros().to_string(), 6),
     ] {

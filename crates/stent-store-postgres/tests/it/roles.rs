@@ -1,7 +1,7 @@
 //! Rights: one role makes the schema, another only uses it.
 
-use stent_store_postgres::OpenError;
-use stent_test_postgres::Options;
+use stent_store_postgres::{OpenError, PostgresStore};
+use stent_test_postgres::{Cluster, Options};
 
 use crate::support::{cluster, options, refusal, whole};
 use stent_conformance::requests::{claim, dispatch, execution, executions, one};
@@ -65,58 +65,125 @@ async fn a_role_that_owns_nothing_does_all_the_work() {
 
 const PLAIN_SQL: &str = include_str!("../../../../docs/plain-sql.md");
 
-/// The statements of a page's section.
-fn statements(section: &str) -> &'static str {
-    let (_, section) = PLAIN_SQL.split_once(section).unwrap();
-    let (_, block) = section.split_once("```sql\n").unwrap();
-    block.split("```").next().unwrap()
+/// The statements that the page tells to run for a role.
+fn statements(role: &str) -> &'static str {
+    let (_, section) = PLAIN_SQL.split_once("## Roles").unwrap();
+    let blocks = section.split("```sql\n").skip(1);
+    let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
+    let begins = format!("CREATE ROLE {role} LOGIN");
+    blocks.find(|block| block.starts_with(&begins)).unwrap()
+}
+
+/// What each of these roles may not, whatever it is for.
+const FORBIDDEN: [&str; 12] = [
+    "DELETE FROM stent.task_rows",
+    "UPDATE stent.task_rows SET lane = 4",
+    "INSERT INTO stent.task_rows (id, lane, state, queued_at, created_at, input, ended_at) VALUES ('00000000-0000-0000-0000-000000000000', 4, 4, 0, 0, '', 0)",
+    "UPDATE stent.lanes SET priority = 1",
+    "SELECT * FROM stent.task_rows",
+    "SELECT * FROM stent.history",
+    "SELECT * FROM stent.signals",
+    "DELETE FROM stent.idempotency_keys",
+    "UPDATE stent.executions SET queue = 'q'",
+    "CREATE TABLE stent.mine ()",
+    "TRUNCATE stent.task_rows",
+    "CREATE TRIGGER mine BEFORE INSERT ON stent.task_rows EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+];
+
+/// A server with a store, a role of the page's, and what the role is answered.
+struct Guarded {
+    server: Cluster,
+    store: PostgresStore,
+    role: &'static str,
+}
+
+impl Guarded {
+    async fn new(role: &'static str) -> Self {
+        let server = cluster(&Options::new());
+        let store = options(&server.url("postgres")).open().await.unwrap();
+        server.sql("postgres", statements(role)).unwrap();
+        Self {
+            server,
+            store,
+            role,
+        }
+    }
+
+    fn sql(&self, text: &str) -> Result<String, stent_test_postgres::Error> {
+        let text = format!("SET ROLE {}; {text}", self.role);
+        self.server.sql("postgres", &text)
+    }
+
+    fn is_refused(&self, text: &str) {
+        let refused = self.sql(text).unwrap_err().to_string();
+        assert!(
+            ["permission denied", "cannot update view", "must be owner"]
+                .iter()
+                .any(|said| refused.contains(said)),
+            "{text}: {refused}"
+        );
+    }
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_dispatch_by_sql_and_read_the_views_does_that_and_no_more() {
-    let server = cluster(&Options::new());
-    let store = options(&server.url("postgres")).open().await.unwrap();
-    server.sql("postgres", statements("## Roles")).unwrap();
-    let as_shop = |sql: &str| server.sql("postgres", &format!("SET ROLE shop; {sql}"));
+async fn a_role_that_may_only_dispatch_by_sql_does_that_and_no_more() {
+    let shop = Guarded::new("shop").await;
     let keyed = "SELECT stent.dispatch('f', '1', idempotency_key => 'k', tags => '{a,a,b}')";
-    let id = as_shop(keyed).unwrap();
-    assert_eq!(as_shop(keyed).unwrap(), id);
-    as_shop("SELECT stent.dispatch('f', '2', queue => 'another')").unwrap();
-    for view in "executions execution_tags tasks dead_letters leases queues functions workers"
-        .split_whitespace()
-    {
-        as_shop(&format!("SELECT * FROM stent.{view}")).unwrap();
+    let id = shop.sql(keyed).unwrap();
+    assert_eq!(shop.sql(keyed).unwrap(), id);
+    shop.sql("SELECT stent.dispatch('f', '2'::json, queue => 'another')")
+        .unwrap();
+    shop.sql("SELECT stent.dispatch('f', '2'::jsonb)").unwrap();
+    for forbidden in FORBIDDEN {
+        shop.is_refused(forbidden);
     }
     for forbidden in [
-        "DELETE FROM stent.task_rows",
-        "UPDATE stent.task_rows SET lane = 4",
-        "INSERT INTO stent.task_rows (id, lane, state, queued_at, created_at, input, ended_at) VALUES ('00000000-0000-0000-0000-000000000000', 4, 4, 0, 0, '', 0)",
-        "UPDATE stent.lanes SET priority = 1",
-        "SELECT * FROM stent.task_rows",
-        "SELECT * FROM stent.history",
-        "SELECT * FROM stent.signals",
-        "DELETE FROM stent.idempotency_keys",
-        "UPDATE stent.executions SET queue = 'q'",
-        "CREATE TABLE stent.mine ()",
+        "SELECT input FROM stent.task_rows",
+        "SELECT * FROM stent.executions",
+        "SELECT idempotency_key FROM stent.idempotency_keys",
+        "INSERT INTO stent.lanes (queue, function, priority) VALUES ('q', 'f', 0)",
+        "INSERT INTO stent.tags VALUES ('00000000-0000-0000-0000-000000000000', 't')",
+        "SELECT stent.make_execution(stent.new_id(0), 'f', 'q', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{', 0)",
     ] {
-        let refused = as_shop(forbidden).unwrap_err().to_string();
-        assert!(
-            refused.contains("permission denied") || refused.contains("cannot update view"),
-            "{forbidden}: {refused}"
-        );
+        shop.is_refused(forbidden);
     }
-    assert_eq!(claim(&store, 10).await.unwrap().len(), 2);
+    assert_eq!(claim(&shop.store, 10).await.unwrap().len(), 3);
+}
 
-    let url = server.url("postgres").replace("postgres@", "shop@");
+#[tokio::test]
+async fn a_role_that_may_only_read_the_views_does_that_and_no_more() {
+    let report = Guarded::new("report").await;
+    dispatch(&report.store, "1").await.unwrap();
+    let views = "executions execution_tags tasks dead_letters leases queues functions workers";
+    for view in views.split(' ') {
+        report.sql(&format!("SELECT * FROM stent.{view}")).unwrap();
+    }
+    for forbidden in FORBIDDEN {
+        report.is_refused(forbidden);
+    }
+    report.is_refused("SELECT stent.dispatch('f')");
+    report.is_refused("SELECT input FROM stent.task_rows");
+    assert_eq!(executions(&report.store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_dispatch_in_its_transactions_changes_nothing_that_is_there() {
+    let clerk = Guarded::new("clerk").await;
+    for forbidden in FORBIDDEN {
+        clerk.is_refused(forbidden);
+    }
+    let url = clerk.server.url("postgres");
+    let url = url.replace("postgres@", "clerk@");
     let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
     let transaction = client.transaction().await.unwrap();
     let request = one(execution("3"));
-    store.dispatch_in(&transaction, &request).await.unwrap();
+    let made = clerk.store.dispatch_in(&transaction, &request).await;
+    made.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(claim(&store, 10).await.unwrap().len(), 1);
+    assert_eq!(claim(&clerk.store, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rusqlite::Row;
 use stent_core::{
     FunctionName, Lane, QueueName, Timestamp, WorkerName,
     defaults::WORKER_LISTED,
@@ -9,6 +10,7 @@ use stent_core::{
     store::{Counts, FunctionRecord, QueueRecord, WorkerRecord, WorkerReport},
 };
 
+use super::listing::readable;
 use crate::{error::Fault, reader::Snapshot, rows, session::load_limits, statements::Sql};
 
 /// The tasks of a lane that have not ended.
@@ -108,23 +110,27 @@ impl Snapshot<'_> {
         let mut rows = statement.query([since.as_micros()])?;
         let mut workers = Vec::new();
         while let Some(row) = rows.next()? {
-            let name = rows::text(row, 0, "workers", 0)?;
-            let name = WorkerName::new(name).map_err(|error| Fault::Row {
-                table: "workers",
-                row: 0,
-                what: error.to_string(),
-            })?;
-            workers.push(WorkerRecord {
-                report: WorkerReport {
-                    name,
-                    capacity: row.get(1)?,
-                    leased: row.get(2)?,
-                    draining: row.get(3)?,
-                },
-                since: Timestamp::from_micros(row.get(4)?),
-                seen_at: Timestamp::from_micros(row.get(5)?),
-            });
+            workers.extend(readable(worker(row), false)?);
         }
         Ok(workers)
     }
+}
+
+fn worker(row: &Row<'_>) -> Result<WorkerRecord, Fault> {
+    let name = rows::text(row, 0, "workers", 0)?;
+    let name = WorkerName::new(name).map_err(|error| Fault::Row {
+        table: "workers",
+        row: 0,
+        what: error.to_string(),
+    })?;
+    Ok(WorkerRecord {
+        report: WorkerReport {
+            name,
+            capacity: row.get(1)?,
+            leased: row.get(2)?,
+            draining: row.get(3)?,
+        },
+        since: Timestamp::from_micros(row.get(4)?),
+        seen_at: Timestamp::from_micros(row.get(5)?),
+    })
 }

@@ -72,10 +72,10 @@ fn ids_as_json(ids: &[ExecutionId]) -> String {
 }
 
 /// Leaves out of a list what cannot be read, unless it was asked for.
-fn readable<T>(read: Result<T, Fault>, asked_for: bool) -> Result<Option<T>, Fault> {
+pub(super) fn readable<T>(read: Result<T, Fault>, asked_for: bool) -> Result<Option<T>, Fault> {
     match read {
         Ok(value) => Ok(Some(value)),
-        Err(error @ Fault::Row { .. }) if !asked_for => {
+        Err(error @ (Fault::Row { .. } | Fault::Value(_))) if !asked_for => {
             tracing::warn!(%error, "a row cannot be read and is left out");
             Ok(None)
         }

@@ -241,7 +241,9 @@ impl Session<'_> {
                     input,
                     history,
                 }),
-                Err(error @ Fault::Row { .. }) => self.condemn(&stored, &error, now)?,
+                Err(error @ (Fault::Row { .. } | Fault::Value(_))) => {
+                    self.condemn(&stored, &error, now)?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -267,7 +269,7 @@ impl Session<'_> {
         {
             let stored = match read(row, lanes) {
                 Ok(stored) => stored,
-                Err(error @ Fault::Row { .. }) => {
+                Err(error @ (Fault::Row { .. } | Fault::Value(_))) => {
                     tracing::warn!(%error, "a due task cannot be read and is left alone");
                     continue;
                 }

@@ -66,7 +66,7 @@ impl Session<'_> {
         while let Some(row) = rows.next()? {
             match read(row, lanes) {
                 Ok(stored) => tasks.push(stored),
-                Err(error @ Fault::Row { .. }) => {
+                Err(error @ (Fault::Row { .. } | Fault::Value(_))) => {
                     tracing::warn!(%error, "a task cannot be read and is left alone");
                 }
                 Err(error) => return Err(error),

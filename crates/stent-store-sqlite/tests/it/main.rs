@@ -11,4 +11,5 @@ mod opening;
 #[cfg(unix)]
 mod place;
 mod processes;
+mod spoiled;
 mod within;

@@ -38,6 +38,7 @@ use crate::{
     committer::Batch,
     context::{BodyWaker, TaskContext},
     live::{Event, Handle},
+    printable::Printable,
     replay::Replay,
     shared::{Promise, Shared},
 };
@@ -388,7 +389,7 @@ impl Runner {
     }
 
     fn fail(&mut self, failure: Failure) {
-        tracing::warn!(task = %self.task.id, function = %self.task.function, attempt = self.task.attempt(), kind = %failure.kind(), "an attempt failed: {failure}");
+        tracing::warn!(task = %self.task.id, function = %self.task.function, attempt = self.task.attempt(), kind = %failure.kind(), "an attempt failed: {}", Printable(&failure));
         let then = Then::Fail {
             failure,
             policy: self.definition.retry,
@@ -440,7 +441,7 @@ impl Runner {
             self.context.give_up();
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
-            tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", failure_of(panic));
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "dropping a body panicked: {}", Printable(failure_of(panic)));
         }
     }
 

@@ -8,6 +8,7 @@ mod cut;
 mod failures;
 mod faults;
 mod input;
+mod logs;
 mod replay;
 mod requirement;
 mod room;

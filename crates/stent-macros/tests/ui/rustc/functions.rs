@@ -14,5 +14,6 @@ fn main() {
     let _ = functions![plain];
     let _ = functions![missing];
     let _ = functions![charge, charge];
+    let _ = functions![charge, plain, charge, plain];
     let _ = functions![charge()];
 }

@@ -1,0 +1,4 @@
+//! See the library.
+#![cfg_attr(fuzzing, no_main)]
+
+stent_fuzz::program!(names);
