@@ -1,7 +1,7 @@
 //! Everything at once: processes that call and work are killed and paused, and the database and the way to it are damaged, in every way that the
 //! store must survive.
 
-use std::{collections::BTreeSet, error::Error, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, error::Error, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use fastrand::Rng;
@@ -18,7 +18,7 @@ use stent_chaos::{
 
 use crate::{
     dispatcher::{KEY, show},
-    options::{minutes, say},
+    options::{minutes, new_history, say},
     storm::{Role, Storm},
     trouble::Trouble,
     worker::{GO, Orders, PARTS, Receipt, limited, open, order},
@@ -69,11 +69,7 @@ pub(crate) enum Kind {
 /// Runs the trial; whether all held.
 pub(crate) async fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
-    let history = match &options.history {
-        Some(given) => std::path::absolute(given)?,
-        None => temporary.path().join("history.jsonl"),
-    };
-    fs::write(&history, "")?;
+    let history = new_history(options.history.as_deref(), temporary.path())?;
     let trouble = match options.store {
         Kind::Sqlite => Trouble::sqlite()?,
         Kind::Postgres => Trouble::postgres().await?,

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -21,7 +20,7 @@ use stent_chaos::{
 use stent_test_postgres::Cluster;
 
 use crate::{
-    options::{minutes, say},
+    options::{minutes, new_history, say},
     storm::{Role, Storm},
     worker::{Orders, POLL, limited, open},
 };
@@ -59,11 +58,7 @@ pub(crate) struct Options {
 /// Runs the trial; whether all held.
 pub(crate) async fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
-    let history = match &options.history {
-        Some(given) => std::path::absolute(given)?,
-        None => temporary.path().join("history.jsonl"),
-    };
-    fs::write(&history, "")?;
+    let history = new_history(options.history.as_deref(), temporary.path())?;
     // Held until all is done: it ends with this value.
     let (url, _cluster) = database(options)?;
     let span = Duration::from_secs_f64(60.0 * options.minutes);
