@@ -8,6 +8,8 @@
 //! * What the body was given before it was committed is listed in [`Replay::assumed`] until a commit confirms it.
 
 mod asks;
+mod order;
+mod positions;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -28,26 +30,18 @@ use stent_core::{
 pub(crate) use self::slot::{Asked, Waits, Writes};
 use self::{
     asks::Asks,
+    order::Order,
+    positions::Positions,
     slot::{Progress, Slot, Tally, progress, signal_timed_out},
 };
-
-/// Where keyed calls get their positions, apart from those that are counted in program order.
-const FIRST_KEYED: u32 = 1 << 31;
 
 /// The history of a task that is being run.
 #[derive(Debug)]
 pub(crate) struct Replay {
     function: FunctionName,
     slots: BTreeMap<CallPosition, Slot>,
-    keys: BTreeMap<CallKey, CallPosition>,
-    next_position: CallPosition,
-    next_keyed: CallPosition,
-    /// The newest outcome that the body has been given.
-    delivered: Ordinal,
-    /// The newest ordinal without a gap before it.
-    known: Ordinal,
-    /// Outcomes that have a place and were not delivered yet.
-    placed: BTreeMap<Ordinal, CallPosition>,
+    positions: Positions,
+    order: Order,
     /// Outcomes of steps and fired waits that have no place yet, in the order in which they came.
     unplaced: Vec<CallPosition>,
     /// What the body has asked for or recorded since the last commit.
@@ -68,12 +62,8 @@ impl Replay {
         let mut replay = Self {
             function,
             slots: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            next_position: CallPosition::FIRST,
-            next_keyed: CallPosition(FIRST_KEYED),
-            delivered: Ordinal::NONE,
-            known: Ordinal::NONE,
-            placed: BTreeMap::new(),
+            positions: Positions::default(),
+            order: Order::default(),
             unplaced: Vec::new(),
             asks: Asks::default(),
             assumed: Vec::new(),
@@ -91,15 +81,10 @@ impl Replay {
 
     fn load(&mut self, entry: HistoryEntry) {
         let head = entry.head;
-        if let Some(key) = &head.key {
-            self.keys.insert(key.clone(), head.position);
-        }
-        if head.position.0 >= FIRST_KEYED {
-            self.next_keyed = self.next_keyed.max(head.position.next());
-        }
+        self.positions.load(head.position, head.key.as_ref());
         let ordinal = head.resolved.and_then(|resolved| resolved.ordinal);
         if let Some(ordinal) = ordinal {
-            self.put(ordinal, head.position);
+            self.order.put(ordinal, head.position);
         }
         // What the body gave up it gives up again, however late it is begun anew: nothing ends it any more, no time and no signal.
         let given_up = head.was_given_up();
@@ -145,16 +130,12 @@ impl Replay {
 
     /// Takes the next position in program order.
     pub(crate) fn reserve(&mut self) -> CallPosition {
-        let position = self.next_position;
-        self.next_position = position.next();
-        position
+        self.positions.reserve()
     }
 
     /// Gives a position back, if it is the newest.
     pub(crate) fn release(&mut self, position: CallPosition) {
-        if position.next() == self.next_position {
-            self.next_position = position;
-        }
+        self.positions.release(position);
     }
 
     /// Begins an operation at a position, or at that of its key.
@@ -165,7 +146,7 @@ impl Replay {
         asked: Asked,
     ) -> CallPosition {
         let position = match &key {
-            Some(key) => self.position_of(key),
+            Some(key) => self.positions.of_key(key),
             None => position,
         };
         let operation = asked.operation();
@@ -182,14 +163,14 @@ impl Replay {
             }
             None => {}
         }
-        let after = self.delivered;
+        let after = self.order.delivered();
         self.add(
             position,
             Slot {
                 progress: progress(&operation, None),
                 operation: operation.clone(),
                 key: key.clone(),
-                after: self.delivered,
+                after: self.order.delivered(),
                 begun: true,
                 abandoned: false,
                 recorded: !matches!(asked, Asked::Step { .. }),
@@ -214,16 +195,6 @@ impl Replay {
             after,
             child,
         });
-        position
-    }
-
-    fn position_of(&mut self, key: &CallKey) -> CallPosition {
-        if let Some(position) = self.keys.get(key) {
-            return *position;
-        }
-        let position = self.next_keyed;
-        self.next_keyed = position.next();
-        self.keys.insert(key.clone(), position);
         position
     }
 
@@ -252,7 +223,7 @@ impl Replay {
                 progress: Progress::Nothing,
                 operation: operation.clone(),
                 key: None,
-                after: self.delivered,
+                after: self.order.delivered(),
                 begun: true,
                 abandoned: false,
                 recorded: true,
@@ -265,7 +236,7 @@ impl Replay {
             position,
             key: None,
             operation,
-            after: self.delivered,
+            after: self.order.delivered(),
             outcome: Outcome::Completed(value.clone()),
             place: Place::None,
         });
@@ -340,7 +311,7 @@ impl Replay {
 
     /// The body no longer waits for an operation.
     pub(crate) fn abandon(&mut self, position: CallPosition) {
-        let seen = self.delivered;
+        let seen = self.order.delivered();
         let tell = self.change(position, |slot| {
             slot.waker = None;
             if slot.delivered || slot.abandoned {
@@ -384,20 +355,20 @@ impl Replay {
                 slot.outcome = outcome;
             }
         });
-        if ordinal > self.delivered {
-            self.put(ordinal, position);
+        if ordinal > self.order.delivered() {
+            self.order.put(ordinal, position);
         }
         true
     }
 
     /// Whether an outcome cannot have this place in the history that the body goes by.
     fn contradicts(&self, position: CallPosition, ordinal: Ordinal) -> bool {
-        if ordinal <= self.delivered {
+        if ordinal <= self.order.delivered() {
             let slot = self.slots.get(&position);
             return slot.is_some_and(|slot| !slot.delivered);
         }
-        let other = self.placed.get(&ordinal);
-        other.is_some_and(|other| *other != position)
+        let other = self.order.at(ordinal);
+        other.is_some_and(|other| other != position)
     }
 
     /// Learns where the store put an outcome that the body may have been given before; false when the body was given it in another place.
@@ -443,7 +414,7 @@ impl Replay {
             slot.outcome = Some(outcome);
             slot.progress = Progress::Nothing;
         });
-        self.put(ordinal, position);
+        self.order.put(ordinal, position);
         self.assumed.push(Assumed {
             position,
             ordinal,
@@ -454,25 +425,16 @@ impl Replay {
 
     /// The newest ordinal that is known.
     pub(crate) fn newest(&self) -> Ordinal {
-        self.placed
-            .last_key_value()
-            .map_or(self.delivered, |(ordinal, _)| self.delivered.max(*ordinal))
+        self.order.newest()
     }
 
     /// The newest ordinal without a gap before it: what to ask the store for more after.
     pub(crate) const fn known_without_gap(&self) -> Ordinal {
-        self.known
-    }
-
-    fn put(&mut self, ordinal: Ordinal, position: CallPosition) {
-        self.placed.insert(ordinal, position);
-        while self.placed.contains_key(&self.known.next()) {
-            self.known = self.known.next();
-        }
+        self.order.known()
     }
 
     pub(crate) const fn delivered(&self) -> Ordinal {
-        self.delivered
+        self.order.delivered()
     }
 
     /// Whether nothing that happens elsewhere can take the next place: then the body may run ahead of the commit.
@@ -486,8 +448,7 @@ impl Replay {
             return false;
         }
         self.place_what_ended_here();
-        let next = self.delivered.next();
-        let Some(position) = self.placed.get(&next).copied() else {
+        let Some(position) = self.order.next() else {
             return false;
         };
         let Some(slot) = self.slots.get_mut(&position) else {
@@ -497,8 +458,7 @@ impl Replay {
         if !slot.begun || (slot.outcome.is_none() && !slot.abandoned) {
             return false;
         }
-        self.placed.remove(&next);
-        self.delivered = next;
+        self.order.deliver();
         slot.delivered = true;
         if let Some(waker) = slot.waker.take() {
             waker.wake();
@@ -517,7 +477,7 @@ impl Replay {
         for position in std::mem::take(&mut self.unplaced) {
             let place = if run_ahead {
                 let ordinal = self.newest().next();
-                self.put(ordinal, position);
+                self.order.put(ordinal, position);
                 Place::Exactly(ordinal)
             } else {
                 self.awaiting_place.insert(position);
@@ -560,8 +520,7 @@ impl Replay {
 
     /// The body does nothing any more, and the next outcome belongs to an operation that it never asked for: then it never will.
     pub(crate) fn rests(&mut self) {
-        let next = self.placed.get(&self.delivered.next()).copied();
-        if let Some(position) = next
+        if let Some(position) = self.order.next()
             && let Some(slot) = self.slots.get(&position)
             && !slot.begun
         {
