@@ -26,5 +26,5 @@ SELECT lanes.function,
            WHERE tasks.lane = holding.lane AND tasks.holds_slot
        ) AS held
 FROM holding
-JOIN stent.lanes ON lanes.id = holding.lane / 4
+CROSS JOIN LATERAL (SELECT * FROM stent.lanes AS one WHERE one.id = holding.lane / 4 OFFSET 0) AS lanes
 WHERE lanes.function = ANY ($1::text[])

@@ -59,7 +59,7 @@ FROM clock
 LEFT JOIN LATERAL (
     SELECT occupied.lane, lanes.queue, lanes.function, lanes.priority, occupied.first_at, later.due_at AS later_at
     FROM occupied
-    JOIN stent.lanes ON lanes.id = occupied.lane / 4
+    CROSS JOIN LATERAL (SELECT * FROM stent.lanes AS one WHERE one.id = occupied.lane / 4 OFFSET 0) AS lanes
     LEFT JOIN LATERAL (
         SELECT due_at
         FROM stent.task_rows AS tasks

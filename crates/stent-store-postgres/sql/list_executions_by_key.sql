@@ -1,15 +1,17 @@
 -- Executions under an idempotency key, of whatever function, newest first. The key of `idempotency_keys`.
 -- $1 before, $2 states, $3 function, $4 queue, $5 limit, $6 tag, $7 idempotency key, $8 payloads.
+-- What is named is looked up first: with sorts forbidden, a plan would else read the index in order and search it for the names.
+-- proven by tests::what_a_request_names_is_looked_up_and_not_searched_for
 SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, tasks.state, tasks.due_at, tasks.lease_expires_at, tasks.holder, tasks.ended_at, tasks.token, tasks.mark, tasks.commits,
        tasks.failed_attempts, tasks.crashes, tasks.crashes_as_suspect, tasks.cancel_requested, tasks.operations, tasks.deliveries, tasks.timeout_us, tasks.deadline_at,
        tasks.queued_at, tasks.created_at, tasks.seq, tasks.attempt_ends_at,
        CASE WHEN $8 THEN tasks.input END, CASE WHEN $8 THEN tasks.outcome END,
        (SELECT keys.idempotency_key FROM stent.idempotency_keys AS keys WHERE keys.execution = tasks.id),
        ARRAY(SELECT tags.tag FROM stent.tags WHERE tags.execution = tasks.id ORDER BY tags.tag)
-FROM stent.idempotency_keys AS wanted
-JOIN stent.task_rows AS tasks ON tasks.id = wanted.execution
-JOIN stent.lanes ON lanes.id = tasks.lane / 4
-WHERE wanted.idempotency_key = $7 AND tasks.parent IS NULL AND tasks.id <= coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND ($1 IS NULL OR tasks.id <> $1)
+FROM (SELECT execution FROM stent.idempotency_keys WHERE idempotency_key = $7 OFFSET 0) AS wanted
+CROSS JOIN LATERAL (SELECT * FROM stent.task_rows AS one WHERE one.id = wanted.execution OFFSET 0) AS tasks
+CROSS JOIN LATERAL (SELECT * FROM stent.lanes AS one WHERE one.id = tasks.lane / 4 OFFSET 0) AS lanes
+WHERE tasks.parent IS NULL AND tasks.id <= coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])
   AND ($3::text IS NULL OR lanes.function = $3)
   AND ($4::text IS NULL OR lanes.queue = $4)

@@ -8,7 +8,7 @@ SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, task
        ARRAY(SELECT tags.tag FROM stent.tags WHERE tags.execution = tasks.id ORDER BY tags.tag)
 FROM stent.tags AS wanted
 JOIN stent.task_rows AS tasks ON tasks.id = wanted.execution
-JOIN stent.lanes ON lanes.id = tasks.lane / 4
+CROSS JOIN LATERAL (SELECT * FROM stent.lanes AS one WHERE one.id = tasks.lane / 4 OFFSET 0) AS lanes
 WHERE wanted.tag = $6 AND wanted.execution <= coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND tasks.parent IS NULL AND tasks.id <= coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])
   AND ($3::text IS NULL OR lanes.function = $3)

@@ -5,7 +5,7 @@ SELECT tasks.id, tasks.execution, tasks.parent, tasks.position, tasks.lane, task
        tasks.queued_at, tasks.created_at, tasks.seq, tasks.attempt_ends_at,
        CASE WHEN $5 THEN tasks.input END, CASE WHEN $5 THEN tasks.outcome END
 FROM stent.task_rows AS tasks
-JOIN stent.lanes ON lanes.id = tasks.lane / 4
+CROSS JOIN LATERAL (SELECT * FROM stent.lanes AS one WHERE one.id = tasks.lane / 4 OFFSET 0) AS lanes
 WHERE tasks.id >= coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND ($1 IS NULL OR tasks.id <> $1)
   AND tasks.state = ANY ($2::smallint[])
   AND ($3::text IS NULL OR lanes.function = $3)

@@ -150,9 +150,35 @@ fn no_statement_reads_a_whole_table_or_sorts_a_backlog() {
     look("large");
 }
 
+/// With sorts forbidden, as they are while reading, a plan that reads an index in order and looks at each row whether it was named is the cheaper one,
+/// however long the index is.
+#[test]
+fn what_a_request_names_is_looked_up_and_not_searched_for() {
+    let database = empty();
+    let look = |when: &str| {
+        for (_, plan) in plans(&database) {
+            let searches = plan.lines().any(|line| {
+                let by_join = line.contains("Join Filter: ")
+                    && (line.contains("wanted.") || line.contains("lanes.id)"));
+                let by_array = line.contains(" Filter: ")
+                    && ["(id = ANY", "(task = ANY", "(execution = ANY"]
+                        .iter()
+                        .any(|named| line.contains(named));
+                by_join || by_array
+            });
+            assert!(!searches, "{when}: {plan}");
+        }
+    };
+    look("empty");
+    database.sql(FILL).unwrap();
+    look("large, and never analysed");
+    database.sql("ANALYZE").unwrap();
+    look("large");
+}
+
 #[test]
 fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_take() {
-    let through: [(Sql, &[&str]); 12] = [
+    let through: [(Sql, &[&str]); 15] = [
         (
             Sql::ClaimDue,
             &["Limit", "LockRows", "using tasks_due", "lane = ask.lane"],
@@ -183,7 +209,22 @@ fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_t
         (Sql::SaveEnds, &["using task_rows_pkey"]),
         (Sql::SaveTasks, &["using task_rows_pkey"]),
         (Sql::ListUnreceived, &["using signals_unreceived"]),
-        (Sql::ReadDeliveries, &["history_ordinal"]),
+        (
+            Sql::ReadDeliveries,
+            &["using history_ordinal", "task = wanted.task"],
+        ),
+        (
+            Sql::ListExecutionsById,
+            &["using task_rows_pkey", "Index Cond: (id = wanted.id)"],
+        ),
+        (
+            Sql::ListTasksById,
+            &["using task_rows_pkey", "Index Cond: (id = wanted.id)"],
+        ),
+        (
+            Sql::ListExecutionsByKey,
+            &["using idempotency_keys_pkey", "(id = "],
+        ),
     ];
     let database = empty();
     let look = |when: &str| {
