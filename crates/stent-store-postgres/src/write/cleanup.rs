@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use stent_core::{
     Timestamp,
     defaults::{CLEANUP_ROWS, WORKER_LISTED},
-    retention,
+    retention::{self, Portion},
     store::{CleanupAnswer, CleanupRequest},
 };
 use uuid::Uuid;
@@ -41,11 +41,16 @@ impl Verb for CleanupRequest {
         if let Some(next_at) = retention::too_early(self, scheduled, now) {
             return Ok(CleanupAnswer::NotDue { next_at });
         }
-        let (executions, is_cut) = match retention::cutoff(now, self.retention) {
-            Some(cutoff) => session.delete_expired(cutoff, self.limit).await?,
-            None => (0, false),
+        let mut portion = Portion::new(self.limit);
+        let is_cut = match retention::cutoff(now, self.retention) {
+            Some(cutoff) => {
+                session
+                    .delete_expired(cutoff, self.limit, &mut portion)
+                    .await?
+            }
+            None => false,
         };
-        let more = is_cut || executions >= self.limit;
+        let (executions, more) = (portion.executions(), is_cut || portion.more());
         let listed_since = now.saturating_sub(WORKER_LISTED).as_micros();
         session.query(Sql::DeleteWorkers, &[&listed_since]).await?;
         if let Some(next_at) = retention::next_cleanup(self, now, more) {
@@ -64,16 +69,21 @@ impl Session<'_> {
             .transpose()
     }
 
-    /// Deletes the oldest executions that ended before an instant and of which no task is leased; how many, and whether others were left because
-    /// these have many rows.
-    async fn delete_expired(&self, cutoff: Timestamp, limit: u32) -> Result<(u32, bool), Fault> {
+    /// Deletes the oldest executions that ended before an instant and of which no task is leased, as many as fit; whether others were left unread
+    /// because these have many rows.
+    async fn delete_expired(
+        &self,
+        cutoff: Timestamp,
+        limit: u32,
+        portion: &mut Portion,
+    ) -> Result<bool, Fault> {
         let parameters = (cutoff.as_micros(), i64::from(limit));
         let rows = self
             .query(Sql::ListExpired, &[&parameters.0, &parameters.1])
             .await?;
         let roots: Vec<Member> = rows.iter().map(root).collect::<Result<_, Fault>>()?;
         if roots.is_empty() {
-            return Ok((0, false));
+            return Ok(false);
         }
         let ids: Vec<Uuid> = roots.iter().map(|root| root.id).collect();
         let mut members = self.members(&ids, Some(CLEANUP_ROWS)).await?;
@@ -88,25 +98,26 @@ impl Session<'_> {
             members = self.members(&ids[..1], None).await?;
             whole = 1;
         }
-        let whole = &roots[..so_many(&roots[..whole], &members)];
-        let is_cut = whole.len() < roots.len();
-        let held: HashSet<Uuid> = members
-            .iter()
-            .filter(|member| member.is_leased)
-            .map(|member| member.execution)
-            .collect();
-        let going: HashSet<Uuid> = whole
-            .iter()
-            .map(|root| root.id)
-            .filter(|root| !held.contains(root))
-            .collect();
+        let whole = &roots[..whole];
+        let mut rows: HashMap<Uuid, usize> = HashMap::new();
+        let mut held: HashSet<Uuid> = HashSet::new();
+        for member in whole.iter().chain(&members) {
+            let rows = rows.entry(member.execution).or_default();
+            *rows = rows.saturating_add(member.rows);
+            if member.is_leased {
+                held.insert(member.execution);
+            }
+        }
+        let free = whole.iter().filter(|root| !held.contains(&root.id));
+        let fit = free.take_while(|root| portion.take(rows[&root.id]));
+        let going: HashSet<Uuid> = fit.map(|root| root.id).collect();
         let all = members.iter().chain(whole);
         let tasks: Vec<Member> = all
             .filter(|member| going.contains(&member.execution))
             .copied()
             .collect();
-        self.delete(&tasks, going.iter().copied().collect()).await?;
-        Ok((u32::try_from(going.len()).unwrap_or(u32::MAX), is_cut))
+        self.delete(&tasks, going.into_iter().collect()).await?;
+        Ok(whole.len() < roots.len())
     }
 
     /// Deletes tasks, and what belongs to executions as a whole.
@@ -135,21 +146,6 @@ impl Session<'_> {
         let rows = self.query(Sql::ListMembers, &[&roots, &limit]).await?;
         rows.iter().map(child).collect()
     }
-}
-
-/// How many executions, in order, have no more rows together than one transaction deletes; one at least.
-fn so_many(roots: &[Member], members: &[Member]) -> usize {
-    let mut rows: HashMap<Uuid, usize> = HashMap::new();
-    for member in roots.iter().chain(members) {
-        let rows = rows.entry(member.execution).or_default();
-        *rows = rows.saturating_add(member.rows);
-    }
-    let mut all: usize = 0;
-    let fit = roots.iter().take_while(|root| {
-        all = all.saturating_add(rows.get(&root.id).copied().unwrap_or_default());
-        all <= CLEANUP_ROWS
-    });
-    fit.count().max(1).min(roots.len())
 }
 
 /// The ids of tasks, in portions that one statement deletes in time.
@@ -190,7 +186,7 @@ fn child(row: &tokio_postgres::Row) -> Result<Member, Fault> {
     })
 }
 
-/// The rows of a task that began so many operations.
+/// The rows of a task that began so many operations; of a number that is none, its own.
 fn rows_of(operations: i32) -> usize {
-    usize::try_from(operations).unwrap_or(0).saturating_add(1)
+    retention::rows_of(u32::try_from(operations).unwrap_or_default())
 }
