@@ -8,7 +8,7 @@
 //! * Who waits is answered, or waits anew: a task that ends with its runtime leaves nobody behind.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -218,8 +218,9 @@ impl Attendant {
         };
         let hint = tokio::select! {
             biased;
-            () = self.shared.entered.notified() => return Look::Nothing,
+            // First, so that neither those who enter nor hints can hold it up, however many come.
             () = tokio::time::sleep_until(self.read_all_at) => return Look::All,
+            () = self.shared.entered.notified() => return Look::Nothing,
             hint = hint => hint,
         };
         match hint {
@@ -233,11 +234,14 @@ impl Attendant {
 
     /// Looks at a hint, and at those that are there already.
     fn hinted(&mut self, first: Hint, hints: &mut Option<HintStream>) -> Look {
-        let mut ended = Vec::new();
+        // Hints may come twice.
+        let mut ended = BTreeSet::new();
         let mut hint = Some(first);
         for _ in 0..HINTS_AT_ONCE {
             match hint.take() {
-                Some(Hint::Ended { execution }) => ended.push(execution),
+                Some(Hint::Ended { execution }) => {
+                    ended.insert(execution);
+                }
                 // The fewer reads, the more wait: each costs as much more.
                 Some(Hint::Anything) => {
                     let waiting =
@@ -264,7 +268,7 @@ impl Attendant {
         if ended.is_empty() {
             Look::Nothing
         } else {
-            Look::At(ended)
+            Look::At(ended.into_iter().collect())
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use stent_core::{
     ClaimMark, ExecutionId, FunctionName, Outcome, Store, StoreError, WorkerName,
     claim::Demand,
@@ -44,6 +44,8 @@ pub(crate) struct Faulty {
     always: Mutex<Fault>,
     requests: AtomicUsize,
     deaf: AtomicBool,
+    /// Hints of what has not happened.
+    invented: Arc<HintHub>,
     /// No list that names it is answered.
     spoilt: Mutex<Option<ExecutionId>>,
 }
@@ -60,6 +62,7 @@ impl Faulty {
             always: Mutex::new(Fault::None),
             requests: AtomicUsize::new(0),
             deaf: AtomicBool::new(false),
+            invented: Arc::default(),
             spoilt: Mutex::new(None),
         })
     }
@@ -118,6 +121,13 @@ impl Faulty {
     /// Gives no hints from now on to those who begin to listen.
     pub(crate) fn deafen(&self) {
         self.deaf.store(true, Ordering::SeqCst);
+    }
+
+    /// Tells those who listen what has not happened, so many times.
+    pub(crate) fn invent(&self, hint: &stent_core::Hint, times: usize) {
+        for _ in 0..times {
+            self.invented.tell(vec![hint.clone()]);
+        }
     }
 
     /// One row can no longer be read: whoever asks for it, among others or alone, is refused.
@@ -226,7 +236,7 @@ impl Store for Faulty {
         if self.deaf.load(Ordering::SeqCst) {
             Box::pin(stream::pending())
         } else {
-            self.inner.hints()
+            stream::select(self.inner.hints(), self.invented.listen()).boxed()
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use stent_client::{Error, Handle, MapExt, Outcome, Stent};
+use stent_core::Hint;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -88,6 +89,19 @@ async fn whoever_waits_again_for_what_cannot_be_read_is_told_so_again() {
     let results = waiting.await.unwrap();
     let failed: Vec<_> = (0..100).filter(|place| results[*place].is_err()).collect();
     assert_eq!(failed, [37]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_that_are_invented_and_doubled_end_no_wait() {
+    let store = Faulty::new();
+    let (_stent, handles) = dispatched(&store, 1).await;
+    let execution = handles[0].id();
+    let waiting = tokio::spawn(async move { handles[0].result().await });
+    settle().await;
+    store.invent(&Hint::Ended { execution }, 3);
+    settle().await;
+    store.end_all(|_| done()).await;
+    assert_eq!(waiting.await.unwrap().unwrap(), 7);
 }
 
 #[tokio::test(start_paused = true)]
