@@ -3,9 +3,9 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use stent::store::{
-    ClaimMark, ClaimRequest, ClaimedTask, CommitRequest, DispatchRequest, FunctionName,
-    NewExecution, NewTask, Outcome, Payload, Priority, QueueName, TaskId, Timestamp, When,
-    WorkerName,
+    ClaimAnswer, ClaimMark, ClaimRequest, ClaimedTask, CommitRequest, DispatchRequest, Epoch,
+    FunctionName, NewExecution, NewTask, Outcome, Payload, Priority, QueueName, TaskId, Timestamp,
+    When, WorkerName,
     claim::Demand,
     commit::{TaskCommit, Then},
     defaults,
@@ -78,12 +78,16 @@ async fn drain(
     for batch in 0..batches {
         let request = claim(function, u32::try_from(batch)?)?;
         let began = now();
-        let claimed = opened.store.claim(request).await?.tasks;
+        let ClaimAnswer {
+            tasks: claimed,
+            epoch,
+            ..
+        } = opened.store.claim(request).await?;
         claiming += began.elapsed();
         if claimed.len() != BATCH {
             return Err(format!("{} tasks were claimed instead of {BATCH}", claimed.len()).into());
         }
-        let commits = claimed.into_iter().map(end).collect();
+        let commits = claimed.into_iter().map(|one| end(one, epoch)).collect();
         let began = now();
         let answer = opened.store.commit(CommitRequest { commits }).await?;
         committing += began.elapsed();
@@ -133,14 +137,16 @@ fn claim(function: &FunctionName, rotation: u32) -> Result<ClaimRequest> {
         },
         crash_limit: NonZeroU32::MIN,
         look_ahead: defaults::POLL_INTERVAL,
+        epoch: None,
     })
 }
 
-fn end(claimed: ClaimedTask) -> TaskCommit {
+fn end(claimed: ClaimedTask, epoch: Epoch) -> TaskCommit {
     TaskCommit {
         task: claimed.task.id,
         fence: claimed.task.fence,
         number: 1,
+        epoch,
         assumes: Vec::new(),
         writes: Vec::new(),
         then: Then::End(Outcome::Completed(Payload::null())),

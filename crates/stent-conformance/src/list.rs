@@ -164,6 +164,15 @@ macro_rules! __for_each_case {
                 tags_are_kept_once_and_sorted
                 a_function_that_nobody_has_is_kept_and_left_alone
             }
+            epoch {
+                every_answer_to_a_worker_names_the_same_epoch
+                a_claim_of_another_epoch_takes_no_tasks
+                a_claim_of_another_epoch_looks_after_leases_all_the_same
+                what_a_holder_of_another_epoch_writes_changes_nothing
+                a_holder_of_another_epoch_may_give_its_task_back
+                what_was_applied_is_known_in_every_epoch
+                another_epoch_gives_nobody_a_lease
+            }
             hints {
                 the_stream_does_not_end_while_the_store_is_open
                 a_listener_that_never_reads_delays_nobody

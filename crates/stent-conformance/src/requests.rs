@@ -7,8 +7,8 @@ use std::{
 };
 
 use stent_core::{
-    ClaimMark, ExecutionId, FunctionName, NewExecution, NewTask, Payload, Priority, QueueName,
-    Store, StoreError, TaskId, Timestamp, When, WorkerName,
+    ClaimMark, Epoch, ExecutionId, FunctionName, NewExecution, NewTask, Payload, Priority,
+    QueueName, Store, StoreError, TaskId, Timestamp, When, WorkerName,
     claim::Demand,
     lease::{LeaseDuration, LeaseTerms},
     store::{ClaimRequest, ClaimedTask, DispatchRequest, ExecutionQuery},
@@ -79,7 +79,16 @@ pub fn claim_request(function: &str, limit: u32) -> ClaimRequest {
         },
         crash_limit: NonZeroU32::MIN,
         look_ahead: Duration::ZERO,
+        epoch: None,
     }
+}
+
+/// The epoch in which a store is.
+///
+/// # Errors
+/// Those of the store.
+pub async fn epoch(store: &dyn Store) -> Result<Epoch, StoreError> {
+    Ok(store.claim(claim_request("f", 0)).await?.epoch)
 }
 
 /// Claims so many tasks.

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use stent_core::{
-    ClaimMark, Clock as _, ExecutionId, Fence, HistoryEntry, NewExecution, NewTask, Payload,
+    ClaimMark, Clock as _, Epoch, ExecutionId, Fence, HistoryEntry, NewExecution, NewTask, Payload,
     StateKind, Store, StoreError, Task, TaskId, Timestamp, WorkerName,
     claim::Demand,
     commit::{Applied, CommitRefused, HistoryWrite, TaskCommit, Then},
@@ -45,15 +45,18 @@ pub(crate) struct Held {
     pub(crate) task: Task,
     pub(crate) input: Payload,
     pub(crate) history: Vec<HistoryEntry>,
+    /// The store's epoch when it was claimed.
+    pub(crate) epoch: Epoch,
     /// The number of its newest commit.
     pub(crate) number: u32,
 }
 
 impl Held {
     /// A task with the fence that its claim handed out.
-    pub(crate) fn new(task: Task) -> Self {
+    pub(crate) fn new(task: Task, epoch: Epoch) -> Self {
         Self {
             task,
+            epoch,
             input: Payload::null(),
             history: Vec::new(),
             number: 0,
@@ -75,6 +78,7 @@ impl Held {
             task: self.task.id,
             fence: self.task.fence,
             number: self.number,
+            epoch: self.epoch,
             assumes: Vec::new(),
             writes,
             then,
@@ -104,6 +108,7 @@ pub(crate) fn claim_request(functions: &[&str], limit: u32) -> ClaimRequest {
         },
         crash_limit: CrashLimit::new(2).expect("not zero"),
         look_ahead: Duration::from_secs(3_600),
+        epoch: None,
     }
 }
 
@@ -418,8 +423,10 @@ impl World {
 
 /// The tasks of an answer.
 pub(crate) fn held(answer: ClaimAnswer) -> Vec<Held> {
+    let epoch = answer.epoch;
     let tasks = answer.tasks.into_iter();
     let held = tasks.map(|claimed| Held {
+        epoch,
         task: claimed.task,
         input: claimed.input,
         history: claimed.history,

@@ -5,9 +5,9 @@
 use std::{collections::BTreeSet, convert::Infallible};
 
 use stent_core::{
-    CallPosition, EntryHead, ExecutionId, Failure, FailureKind, FunctionName, Operation, Ordinal,
-    Outcome, Payload, Priority, QueueName, Refused, SignalId, SignalName, State, StateKind, Task,
-    TaskId, Timestamp, WorkerName, cancel,
+    CallPosition, EntryHead, Epoch, ExecutionId, Failure, FailureKind, FunctionName, Operation,
+    Ordinal, Outcome, Payload, Priority, QueueName, Refused, SignalId, SignalName, State,
+    StateKind, Task, TaskId, Timestamp, WorkerName, cancel,
     commit::{CommitView, TaskCommit, Then, plan},
     dead_letter, history,
     lease::{self, CrashLimit, LeaseDuration, LeaseTerms},
@@ -233,11 +233,12 @@ fn commit(task: Task, then: Then) -> Result<Option<StateKind>> {
         task: task.id,
         fence: task.fence,
         number: task.commits.saturating_add(1),
+        epoch: Epoch::default(),
         assumes: Vec::new(),
         writes: Vec::new(),
         then,
     };
-    let planned = plan(task, commit, &mut OneWait, NOW)?;
+    let planned = plan(task, commit, &mut OneWait, NOW, Epoch::default())?;
     Ok(planned.ok().map(|plan| plan.task.state.kind()))
 }
 

@@ -34,6 +34,7 @@ pub mod deadlock;
 pub mod defaults;
 pub mod encoding;
 mod end;
+mod epoch;
 mod execution;
 mod finite;
 mod hint;
@@ -53,6 +54,7 @@ pub mod time;
 mod transition;
 
 pub use crate::{
+    epoch::Epoch,
     execution::{NewExecution, NewTask, When},
     hint::Hint,
     history::{EntryHead, HistoryEntry, Operation},

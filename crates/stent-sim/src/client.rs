@@ -273,7 +273,7 @@ pub(crate) fn help(world: &World) {
         };
         let is_orphan = {
             let dealt = &world.record().dealt[item.number];
-            dealt.acknowledged != Some(root.execution) || dealt.lives > 0
+            dealt.acknowledged != Some(root.execution) || dealt.lives > 0 || dealt.lost
         };
         let of_it = tasks
             .iter()

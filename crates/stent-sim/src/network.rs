@@ -162,42 +162,6 @@ impl Connection {
     }
 }
 
-/// Commits for those who have read their task's history since the store lost something; the others go by another history, and begin anew.
-fn commit_what_is_known(
-    world: &World,
-    machine: usize,
-    request: &CommitRequest,
-) -> Result<CommitAnswer, StoreError> {
-    let gives_up = |commit: &commit::TaskCommit| {
-        let then = matches!(
-            commit.then,
-            commit::Then::Release | commit::Then::End(Outcome::Cancelled)
-        );
-        then && commit.writes.is_empty() && commit.assumes.is_empty()
-    };
-    let is_known =
-        |commit: &commit::TaskCommit| gives_up(commit) || world.knows(machine, commit.task);
-    let commits = request.commits.iter().filter(|one| is_known(one)).cloned();
-    let commits = commits.collect();
-    let answer = at_once(world.store().commit(CommitRequest { commits }))?;
-    let mut applied = answer.results.into_iter();
-    let results = request.commits.iter().filter_map(|commit| {
-        if is_known(commit) {
-            return applied.next();
-        }
-        Some(CommitResult {
-            task: commit.task,
-            number: commit.number,
-            result: Err(commit::CommitRefused::Stale),
-            delivered: None,
-        })
-    });
-    Ok(CommitAnswer {
-        results: results.collect(),
-        ..answer
-    })
-}
-
 fn retryable(verb: &str, why: &str) -> StoreError {
     StoreError::Retryable {
         what: format!("cannot {verb}: {why}"),
@@ -252,7 +216,7 @@ impl Store for Connection {
     async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer, StoreError> {
         let machine = self.machine;
         let apply = move |world: &World| {
-            let answer = commit_what_is_known(world, machine, &request)?;
+            let answer = at_once(world.store().commit(request.clone()))?;
             world.committed(machine, &answer);
             for result in &answer.results {
                 let Ok(applied) = &result.result else {
@@ -330,14 +294,8 @@ impl Store for Connection {
     }
 
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
-        let machine = self.machine;
-        let apply = move |world: &World| {
-            let whole = requests.iter().filter(|request| request.whole);
-            let read = whole.map(|request| (machine, request.task));
-            world.state().read.extend(read);
-            at_once(world.store().history(requests.clone()))
-        };
-        self.call("read histories", false, Box::new(apply)).await
+        let ask = |store: &MemoryStore, it| at_once(store.history(it));
+        self.read("read histories", requests, ask).await
     }
 
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {

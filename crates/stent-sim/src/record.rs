@@ -68,6 +68,7 @@ pub(crate) struct Memory {
     used: BTreeMap<(TaskId, u32), u64>,
     gone: BTreeMap<ExecutionId, ExecutionRecord>,
     slots: BTreeMap<String, u32>,
+    slept: BTreeMap<(TaskId, u32), u64>,
 }
 
 /// Everything that was seen.
@@ -134,6 +135,7 @@ impl Record {
             used: self.used.clone(),
             gone: self.gone.clone(),
             slots: self.slots.clone(),
+            slept: self.slept.clone(),
         }
     }
 
@@ -144,8 +146,12 @@ impl Record {
             used,
             gone,
             slots,
+            slept,
         } = memory;
-        // When sleeps were asked for stays: what asks may be on its way.
+        // When sleeps were asked for stays, as what asks may be on its way; of what was cleaned up since, it is known again.
+        for (sleep, began) in slept {
+            self.slept.entry(sleep).or_insert(began);
+        }
         (self.firm, self.used) = (firm, used);
         (self.gone, self.slots) = (gone, slots);
         for body in &mut self.bodies {

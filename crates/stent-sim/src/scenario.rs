@@ -100,8 +100,6 @@ impl Scenario {
         // Some seeds have few kinds of faults, so that one of them can go on long enough to matter.
         let share = [150, 400, 800][rng.usize(0..3)];
         let faults = Fault::value_variants().iter().copied();
-        // What a store owes to those who go by a history that it has lost is not settled.
-        let faults = faults.filter(|fault| *fault != Fault::Loss);
         let faults: BTreeSet<_> = faults.filter(|_| chance(&mut rng, share)).collect();
         let storm = Duration::from_millis(rng.u64(3_000..15_000));
         let count = rng.usize(2..12);

@@ -44,8 +44,6 @@ pub(crate) struct Weather {
     pub(crate) late: Vec<(u64, Late)>,
     /// How often the store has lost something.
     pub(crate) losses: u32,
-    /// Who has read which task's history since then.
-    pub(crate) read: BTreeSet<(usize, TaskId)>,
     /// What the store and the record of it were, to come back to.
     pub(crate) kept: Option<(MemoryStore, Memory)>,
     /// The machine whose process ends at this moment.
@@ -97,12 +95,6 @@ impl World {
         Arc::clone(&lock(&self.store))
     }
 
-    /// Whether a machine knows a task's history as the store has it now.
-    pub(crate) fn knows(&self, machine: usize, task: TaskId) -> bool {
-        let state = self.state();
-        state.losses == 0 || state.read.contains(&(machine, task))
-    }
-
     /// Keeps what the store holds, to come back to it; once limits are declared, because a store that lost those knows of none until a worker starts.
     pub(crate) fn keep(&self) {
         let functions = at_once(self.store().functions()).unwrap_or_default();
@@ -119,12 +111,12 @@ impl World {
         let Some((store, memory)) = self.state().kept.take() else {
             return;
         };
-        {
+        let losses = {
             let mut state = self.state();
             state.losses += 1;
-            state.read.clear();
-        }
-        *lock(&self.store) = Arc::new(store);
+            state.losses
+        };
+        *lock(&self.store) = Arc::new(store.in_epoch(Epoch(losses.into())));
         let left = self.executions();
         let left = left.iter().map(|record| record.root.task.execution);
         self.record().lose(memory, &left.collect());
@@ -232,7 +224,6 @@ impl World {
             self.broke(format!("S12: what was claimed is not leased: {task:?}"));
             return;
         };
-        self.state().read.insert((machine, task.id));
         let mut record = self.record();
         let leases = record.leases.entry(task.id).or_default();
         let lease = Lease {

@@ -19,6 +19,7 @@ impl Transaction<'_> {
         let functions = request.functions.iter();
         DeclareAnswer {
             differences: functions.filter_map(|one| self.declare_one(one)).collect(),
+            epoch: self.epoch,
         }
     }
 

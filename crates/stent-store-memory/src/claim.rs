@@ -27,8 +27,10 @@ impl Transaction<'_> {
             stolen,
             next_due: None,
             next_sweep: self.next_sweep(request),
+            epoch: self.epoch,
         };
-        if request.demand.limit == 0 {
+        let demand = request.demand_in(self.epoch);
+        if demand.limit == 0 {
             return answer;
         }
         let served = self.served(request);
@@ -37,7 +39,7 @@ impl Transaction<'_> {
             key,
             lane: (*lane).clone(),
         });
-        let mut picker = Picker::new(offers.collect(), self.free_slots(&lanes), request.demand);
+        let mut picker = Picker::new(offers.collect(), self.free_slots(&lanes), demand);
         while let Some(ask) = picker.ask() {
             let lane = lanes.get(ask.key);
             let found = lane.map(|lane| self.lease(lane, ask.at_most, &request.terms));

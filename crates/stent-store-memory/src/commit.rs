@@ -42,7 +42,7 @@ impl Transaction<'_> {
     fn commit_one(&mut self, commit: TaskCommit) -> Result<Done, CommitRefused> {
         let row = self.tables.row(commit.task);
         let task = row.ok_or(CommitRefused::LeaseLost)?.task.clone();
-        let Ok(plan) = plan(task, commit, &mut View(self.tables), self.now);
+        let Ok(plan) = plan(task, commit, &mut View(self.tables), self.now, self.epoch);
         let Plan {
             task,
             changes,

@@ -19,6 +19,7 @@ impl Transaction<'_> {
                 .map(|renewed| renewed.unwrap_or(RenewResult::LeaseLost))
                 .collect(),
             now: self.now,
+            epoch: self.epoch,
         }
     }
 

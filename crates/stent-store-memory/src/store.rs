@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use stent_core::{
-    Clock, ExecutionId, Hint, Store, StoreError, Timestamp,
+    Clock, Epoch, ExecutionId, Hint, Store, StoreError, Timestamp,
     signal::SignalAnswer,
     store::{
         CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
@@ -22,6 +22,7 @@ use crate::{clock::SystemClock, tables::Tables};
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
+    epoch: Epoch,
     tables: Mutex<Tables>,
     hub: Arc<HintHub>,
 }
@@ -30,6 +31,7 @@ pub struct MemoryStore {
 pub(crate) struct Transaction<'t> {
     pub(crate) tables: &'t mut Tables,
     pub(crate) now: Timestamp,
+    pub(crate) epoch: Epoch,
     pub(crate) hints: Vec<Hint>,
 }
 
@@ -51,6 +53,7 @@ impl MemoryStore {
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            epoch: Epoch::default(),
             tables: Mutex::default(),
             hub: Arc::default(),
         }
@@ -64,9 +67,16 @@ impl MemoryStore {
     pub fn fork(&self) -> Result<Self, StoreError> {
         Ok(Self {
             clock: Arc::clone(&self.clock),
+            epoch: self.epoch,
             tables: Mutex::new(self.lock()?.clone()),
             hub: Arc::default(),
         })
+    }
+
+    /// The same store in another epoch: with what [`fork`](Self::fork) kept, that is a database which came back without its newest transactions.
+    #[must_use]
+    pub fn in_epoch(self, epoch: Epoch) -> Self {
+        Self { epoch, ..self }
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
@@ -81,6 +91,7 @@ impl MemoryStore {
         let mut tables = self.lock()?;
         let mut transaction = Transaction {
             now: self.clock.now(),
+            epoch: self.epoch,
             tables: &mut tables,
             hints: Vec::new(),
         };

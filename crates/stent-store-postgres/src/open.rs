@@ -45,10 +45,11 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let read = in_schema(READ_INSTALLATION, &options.schema);
     let row = in_time(options, connection.query_typed_one(&read, &[])).await?;
     let installation = row.try_get(0).map_err(|error| opening(options, error))?;
+    let epoch = in_time(options, connection.read_epoch(&found.started_at)).await?;
     connection.keep();
     drop(connection);
     let settings = settings(options, &found.synchronous_commit);
-    let pool = pool.beginning_with(settings, &found.started_at);
+    let pool = pool.beginning_with(settings, &found.started_at, epoch);
     Ok(Opened { pool, installation })
 }
 

@@ -8,7 +8,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -16,7 +16,7 @@ use std::{
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
 };
-use stent_core::StoreError;
+use stent_core::{Epoch, StoreError};
 use tokio_postgres::{
     Error, Row,
     error::SqlState,
@@ -27,6 +27,17 @@ use crate::{OpenError, error, options::PostgresOptions, tls};
 
 /// When the server was started.
 const READ_START: &str = include_str!("../sql/open/read_start.sql");
+
+/// Which timeline the server writes.
+const READ_TIMELINE: &str = include_str!("../sql/open/read_timeline.sql");
+
+/// What is known of the server that answers.
+#[derive(Clone)]
+struct Known {
+    /// What each transaction asks after its settings, and fails at where the server was started since.
+    guard: Arc<str>,
+    epoch: Epoch,
+}
 
 /// A statement that divides by zero on any server but the one that was started at an instant. A standby that took over is another one, and so is
 /// one that began from a backup.
@@ -45,8 +56,7 @@ pub(crate) struct Pool {
 struct Shared {
     /// What each transaction sets before anything else.
     settings: Arc<str>,
-    /// What each transaction asks next, and fails at where the server was started since what is remembered of it was read.
-    guard: RwLock<Arc<str>>,
+    known: RwLock<Known>,
     /// Whether statements are prepared once per connection. Ends for good when a pooler turns out not to keep track of them.
     is_prepared: AtomicBool,
     /// The types of parameters, by the text of the statement.
@@ -59,6 +69,13 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("status", &status)
             .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn known(&self) -> Known {
+        let known = self.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -81,19 +98,23 @@ impl Pool {
             connections,
             shared: Arc::new(Shared {
                 settings: "".into(),
-                guard: RwLock::new("".into()),
+                known: RwLock::new(Known {
+                    guard: "".into(),
+                    epoch: Epoch::default(),
+                }),
                 is_prepared: AtomicBool::new(options.prepared),
                 types: Mutex::default(),
             }),
         })
     }
 
-    /// The same connections, whose transactions begin with these settings, on a server that was started at this instant.
-    pub(crate) fn beginning_with(self, settings: Arc<str>, started_at: &str) -> Self {
+    /// The same connections, whose transactions begin with these settings, on a server that was started at this instant and is in this epoch.
+    pub(crate) fn beginning_with(self, settings: Arc<str>, started_at: &str, epoch: Epoch) -> Self {
         let is_prepared = AtomicBool::new(self.is_prepared());
+        let guard = guard(started_at);
         let shared = Arc::new(Shared {
             settings,
-            guard: RwLock::new(guard(started_at)),
+            known: RwLock::new(Known { guard, epoch }),
             is_prepared,
             types: Mutex::default(),
         });
@@ -116,9 +137,12 @@ impl Pool {
     }
 
     async fn get_raw(&self) -> Result<Connection, PoolError> {
+        let object = self.connections.get().await?;
+        let epoch = self.shared.known().epoch;
         Ok(Connection {
-            object: Some(self.connections.get().await?),
+            object: Some(object),
             shared: Arc::clone(&self.shared),
+            epoch: AtomicU64::new(epoch.0),
             is_kept: false,
         })
     }
@@ -134,6 +158,8 @@ pub(crate) struct Connection {
     /// Taken when it is dropped, and not before.
     object: Option<Object>,
     shared: Arc<Shared>,
+    /// Of the server on which its transaction began.
+    epoch: AtomicU64,
     is_kept: bool,
 }
 
@@ -178,11 +204,16 @@ impl Connection {
         self.is_kept = true;
     }
 
+    /// The epoch of the server on which its transaction began; before that, of the one that is known.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
     /// Begins a transaction with a text of `BEGIN`, and sets what promises depend on. Fails with a division by zero where the server was started
     /// since [`know_server`](Self::know_server).
     pub(crate) async fn begin(&self, text: &str) -> Result<(), Error> {
-        let guard = self.shared.guard.read();
-        let guard = Arc::clone(&guard.unwrap_or_else(PoisonError::into_inner));
+        let Known { guard, epoch } = self.shared.known();
+        self.epoch.store(epoch.0, Ordering::Relaxed);
         self.batch_execute(&format!("{text};{};{guard}", self.shared.settings))
             .await
     }
@@ -190,14 +221,29 @@ impl Connection {
     /// Takes the server that answers now for the one to work with.
     pub(crate) async fn know_server(&self) -> Result<(), Error> {
         let row = self.query_typed_one(READ_START, &[]).await?;
-        let known = guard(row.try_get(0)?);
-        let mut guard = self
-            .shared
-            .guard
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *guard = known;
+        let started_at: &str = row.try_get(0)?;
+        let guard = guard(started_at);
+        let epoch = self.read_epoch(started_at).await?;
+        let mut known = self.shared.known.write();
+        let known = known.as_deref_mut();
+        *known.unwrap_or_else(|poisoned| poisoned.get_mut()) = Known { guard, epoch };
         Ok(())
+    }
+
+    /// The epoch of the server: the number of its timeline. One that does not tell it is taken for another past after each start, since it might be.
+    pub(crate) async fn read_epoch(&self, started_at: &str) -> Result<Epoch, Error> {
+        let read = self.query_typed_one(READ_TIMELINE, &[]).await;
+        let timeline = match read {
+            Ok(row) => u64::from_str_radix(row.try_get(0)?, 16).ok(),
+            Err(error) if error.code().is_some() => None,
+            Err(error) => return Err(error),
+        };
+        let digits = started_at.bytes().filter(u8::is_ascii_digit);
+        let start = digits.fold(0_u64, |sum, digit| {
+            sum.wrapping_mul(10)
+                .wrapping_add(u64::from(digit.wrapping_sub(b'0')))
+        });
+        Ok(Epoch(timeline.unwrap_or(start)))
     }
 
     /// Whether statements are prepared once per connection.

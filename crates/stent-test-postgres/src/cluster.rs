@@ -216,6 +216,41 @@ impl Cluster {
         self.begin()
     }
 
+    /// Copies the running server, as a standby of which it takes no further notice. There is one at a time; [`Cluster::fail_over`] needs it.
+    ///
+    /// # Errors
+    /// Where the server cannot be copied.
+    pub fn keep_standby(&self) -> Result<(), Error> {
+        let standby = self.folder.join("standby");
+        if standby.exists() {
+            fs::remove_dir_all(&standby).map_err(Error::file(&standby))?;
+        }
+        let mut copy = self.programs.command("pg_basebackup", &self.folder);
+        copy.args(["--pgdata=standby", "--wal-method=stream"])
+            .args(["--checkpoint=fast", "--no-sync", "--username=postgres"])
+            .args(["--host=127.0.0.1", &format!("--port={}", self.port)]);
+        programs::run(copy)?;
+        let signal = standby.join("standby.signal");
+        fs::write(&signal, "").map_err(Error::file(&signal))?;
+        self.programs.give(&signal)
+    }
+
+    /// Promotes the standby on the same port, after the server was lost with its machine: what it committed since [`Cluster::keep_standby`] is gone.
+    ///
+    /// # Errors
+    /// Where there is no standby, or it cannot be promoted.
+    pub fn fail_over(&self) -> Result<(), Error> {
+        self.stop(Stop::Immediate)?;
+        let [data, lost, standby] = ["data", "lost", "standby"].map(|it| self.folder.join(it));
+        fs::rename(&data, &lost).map_err(Error::file(&data))?;
+        fs::rename(&standby, &data).map_err(Error::file(&standby))?;
+        fs::remove_dir_all(&lost).map_err(Error::file(&lost))?;
+        self.begin()?;
+        let mut promote = self.programs.command("pg_ctl", &self.folder);
+        promote.args(["promote", "--pgdata=data", "--wait", "--silent"]);
+        programs::run(promote).map(drop)
+    }
+
     /// Kills its first process, as the kernel does when memory runs out. Its other processes end when they notice.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::StreamExt;
 use stent_core::{
-    FunctionName, Hint, StoreError, Timestamp,
+    Epoch, FunctionName, Hint, StoreError, Timestamp,
     claim::Demand,
     defaults,
     lease::LeaseTerms,
@@ -23,6 +23,7 @@ use crate::{
     backoff::Backoff,
     runner,
     shared::{Room, Shared},
+    worker::declare,
 };
 
 /// The moment for which tasks are claimed ahead: some round trips to the store.
@@ -169,11 +170,33 @@ impl Claimer {
         }
     }
 
+    /// Claims of some functions. In another epoch the store may not know their limits and hands out nothing: they are declared again, and claimed once more.
     async fn claim_of(
         &mut self,
         functions: Vec<FunctionName>,
         limit: u32,
     ) -> Result<u32, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let (found, epoch) = self.claim_once(functions.clone(), limit).await?;
+        if epoch == shared.epoch() {
+            return Ok(found);
+        }
+        tracing::warn!(
+            "the store came back without its newest transactions; the worker declares its functions again"
+        );
+        declare(&shared).await?;
+        let (again, _) = self
+            .claim_once(functions, limit.saturating_sub(found))
+            .await?;
+        Ok(found.saturating_add(again))
+    }
+
+    /// Claims, and starts what was claimed. Answers how many that are, and the store's epoch.
+    async fn claim_once(
+        &mut self,
+        functions: Vec<FunctionName>,
+        limit: u32,
+    ) -> Result<(u32, Epoch), StoreError> {
         let shared = &self.shared;
         self.rotation = self.rotation.wrapping_add(1);
         self.without_suspects = shared.suspect_runs.load(Ordering::Acquire);
@@ -192,6 +215,7 @@ impl Claimer {
             },
             crash_limit: shared.settings.crash_limit,
             look_ahead: shared.settings.poll_interval.mul_f64(LONGEST_REST),
+            epoch: Some(shared.epoch()),
         };
         let sent = shared.clock.now();
         let answer = shared.store.claim(request).await?;
@@ -203,8 +227,9 @@ impl Claimer {
             .iter()
             .any(|claimed| claimed.task.crashes.is_suspect());
         let found = u32::try_from(answer.tasks.len()).unwrap_or(u32::MAX);
+        let epoch = answer.epoch;
         self.start(answer, sent);
-        Ok(found)
+        Ok((found, epoch))
     }
 
     fn start(&self, answer: ClaimAnswer, sent: Duration) {
@@ -220,7 +245,7 @@ impl Claimer {
             return;
         }
         for claimed in answer.tasks {
-            runner::spawn(&self.shared, claimed, sent);
+            runner::spawn(&self.shared, claimed, answer.epoch, sent);
         }
     }
 

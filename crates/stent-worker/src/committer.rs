@@ -207,7 +207,9 @@ fn drop_lost(shared: &Shared, batch: Vec<Part>) -> Vec<Part> {
 
 #[cfg(test)]
 mod tests {
-    use stent_core::{ClaimMark, Fence, FencingToken, Outcome, Payload, TaskId, commit::Then};
+    use stent_core::{
+        ClaimMark, Epoch, Fence, FencingToken, Outcome, Payload, TaskId, commit::Then,
+    };
 
     use super::*;
 
@@ -223,11 +225,18 @@ mod tests {
                 task,
                 fence,
                 number: 1,
+                epoch: Epoch::default(),
                 assumes: Vec::new(),
                 writes: Vec::new(),
                 then: Then::End(Outcome::Completed(result)),
             },
-            handle: Handle::new(task, fence, Duration::ZERO, Duration::ZERO),
+            handle: Handle::new(
+                task,
+                fence,
+                Epoch::default(),
+                Duration::ZERO,
+                Duration::ZERO,
+            ),
         }]
     }
 

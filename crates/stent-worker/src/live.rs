@@ -12,7 +12,7 @@ use std::{
 };
 
 use stent_core::{
-    CallPosition, Fence, HistoryEntry, Ordinal, Outcome, TaskId, store::CommitResult,
+    CallPosition, Epoch, Fence, HistoryEntry, Ordinal, Outcome, TaskId, store::CommitResult,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -43,6 +43,8 @@ pub(crate) enum Event {
     CancelRequested,
     /// Its lease is gone.
     LeaseLost,
+    /// The store came back without its newest transactions since the task was claimed.
+    OtherEpoch,
     /// A renewal found no lease: it is gone, unless a commit that is on its way gave it up.
     RenewalRefused,
     /// The worker drains and its patience is over.
@@ -73,6 +75,8 @@ struct Inbox {
 pub(crate) struct Handle {
     pub(crate) task: TaskId,
     pub(crate) fence: Fence,
+    /// The store's epoch when it was claimed.
+    pub(crate) epoch: Epoch,
     /// By the holder's clock, in microseconds: when the body must have stopped.
     hold_until: AtomicU64,
     /// By the holder's clock, in microseconds: when the claim or the last acknowledged renewal was sent.
@@ -104,10 +108,17 @@ fn to_micros(time: Duration) -> u64 {
 }
 
 impl Handle {
-    pub(crate) fn new(task: TaskId, fence: Fence, sent: Duration, hold_for: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        task: TaskId,
+        fence: Fence,
+        epoch: Epoch,
+        sent: Duration,
+        hold_for: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
             task,
             fence,
+            epoch,
             hold_until: AtomicU64::new(to_micros(sent.saturating_add(hold_for))),
             renewed_at: AtomicU64::new(to_micros(sent)),
             seen: AtomicU32::new(0),
@@ -204,6 +215,13 @@ impl Handle {
         };
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// Tells the runner which epoch the store is in, if that is another one than its task was claimed in.
+    pub(crate) fn tell_epoch(&self, epoch: Epoch) {
+        if self.epoch != epoch {
+            self.tell(Event::OtherEpoch);
         }
     }
 

@@ -134,6 +134,7 @@ async fn renew_batch(shared: &Shared, batch: &[Arc<Handle>]) -> Result<(), Store
     let answer = shared.store.renew(request).await?;
     shared.heard(answer.now);
     for (handle, result) in batch.iter().zip(answer.leases) {
+        handle.tell_epoch(answer.epoch);
         apply(shared, handle, result, sent);
     }
     Ok(())

@@ -10,7 +10,8 @@ use std::{
 };
 
 use stent_core::{
-    ClaimMark, QueueName, Store, Timestamp, WorkerName, lease::LeaseDuration, store::WorkerReport,
+    ClaimMark, Epoch, QueueName, Store, Timestamp, WorkerName, lease::LeaseDuration,
+    store::WorkerReport,
 };
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     /// Told when the last runner ended.
     pub(crate) idle: Notify,
     pub(crate) draining: AtomicBool,
+    /// The store's epoch in which its functions were declared.
+    epoch: AtomicU64,
     /// A part of the worker that ended although it must not.
     pub(crate) broken: watch::Sender<Option<&'static str>>,
     /// How many tasks a claim may take ahead of free permits.
@@ -114,6 +117,7 @@ impl Shared {
             claimer: Notify::new(),
             idle: Notify::new(),
             draining: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
             broken: watch::Sender::new(None),
             prefetch: AtomicU32::new(0),
             stats: Stats::default(),
@@ -157,6 +161,19 @@ impl Shared {
 
     pub(crate) fn new_mark(&self) -> ClaimMark {
         ClaimMark(i64::from_ne_bytes(self.random_bytes()))
+    }
+
+    /// The store's epoch in which the worker's functions were declared.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// The worker's functions were declared in this epoch of the store. What was claimed in another one is given back.
+    pub(crate) fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Release);
+        for handle in self.live.all() {
+            handle.tell_epoch(epoch);
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

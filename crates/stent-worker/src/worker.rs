@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use stent_core::{
-    WorkerName, defaults,
+    StoreError, WorkerName, defaults,
     store::{DeclareRequest, FunctionDeclaration},
 };
 use tokio::{
@@ -39,7 +39,7 @@ pub(crate) async fn launch(
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Unit>,
 ) -> Result<Worker, WorkerError> {
-    declare(&shared).await?;
+    announce(&shared).await?;
     let (stop_renewing, stopped) = watch::channel(());
     renewer::start(Arc::clone(&shared), stopped)?;
     let start = |name, part| spawn_part(Arc::clone(&shared), name, part);
@@ -95,8 +95,25 @@ fn spawn_part(
     })
 }
 
+/// Announces the worker; one that starts waits some time for a store that is away.
+async fn announce(shared: &Shared) -> Result<(), WorkerError> {
+    let until = after(defaults::CLIENT_PATIENCE);
+    let mut backoff = Backoff::new(shared);
+    loop {
+        match declare(shared).await {
+            Ok(()) => return Ok(()),
+            // A store that is away for a moment fails no start; one that stays away does.
+            Err(error) if error.is_retryable() && Instant::now() < until => {
+                tracing::warn!(%error, "cannot announce the worker; trying again");
+                backoff.wait().await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Announces the worker and its functions' limits, and says what differs.
-async fn declare(shared: &Shared) -> Result<(), WorkerError> {
+pub(crate) async fn declare(shared: &Shared) -> Result<(), StoreError> {
     let functions = shared
         .registry
         .all()
@@ -109,19 +126,8 @@ async fn declare(shared: &Shared) -> Result<(), WorkerError> {
         worker: shared.report(),
         functions,
     };
-    let until = after(defaults::CLIENT_PATIENCE);
-    let mut backoff = Backoff::new(shared);
-    let answer = loop {
-        match shared.store.declare(request.clone()).await {
-            Ok(answer) => break answer,
-            // A store that is away for a moment fails no start; one that stays away does.
-            Err(error) if error.is_retryable() && Instant::now() < until => {
-                tracing::warn!(%error, "cannot announce the worker; trying again");
-                backoff.wait().await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
+    let answer = shared.store.declare(request).await?;
+    shared.set_epoch(answer.epoch);
     for difference in answer.differences {
         tracing::warn!(
             function = %difference.function, before = ?difference.before, by_operator = ?difference.by_operator,

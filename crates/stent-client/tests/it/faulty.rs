@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use stent_core::{
-    ClaimMark, ExecutionId, FunctionName, Outcome, Store, StoreError, WorkerName,
+    ClaimMark, Epoch, ExecutionId, FunctionName, Outcome, Store, StoreError, WorkerName,
     claim::Demand,
     commit::{TaskCommit, Then},
     lease::{CrashLimit, LeaseDuration, LeaseTerms},
@@ -91,6 +91,7 @@ impl Faulty {
             },
             crash_limit: CrashLimit::MIN,
             look_ahead: Duration::ZERO,
+            epoch: None,
         };
         let claimed = self.inner.claim(request).await.unwrap().tasks;
         let commits = claimed
@@ -99,6 +100,7 @@ impl Faulty {
                 task: claimed.task.id,
                 fence: claimed.task.fence,
                 number: 1,
+                epoch: Epoch::default(),
                 assumes: Vec::new(),
                 writes: Vec::new(),
                 then: Then::End(outcome(claimed)),

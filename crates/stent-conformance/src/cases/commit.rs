@@ -86,7 +86,7 @@ pub(crate) async fn a_commit_sent_twice_is_answered_twice(world: World) {
     };
     assert_eq!(again, Ok(known));
 
-    let mut child = Held::new((*first.started[0].task).clone());
+    let mut child = Held::new((*first.started[0].task).clone(), parent.epoch);
     world.complete(&mut child).await;
     let later = world.commit_one(commit).await.result;
     let later = later.expect("it had been applied");
@@ -282,7 +282,7 @@ pub(crate) async fn a_child_can_be_started_with_the_commit_that_makes_it(world: 
         .write(&mut parent, vec![start_now(1, "child")], Then::Continue)
         .await;
     assert_eq!(applied.started.len(), 1);
-    let mut child = Held::new((*applied.started[0].task).clone());
+    let mut child = Held::new((*applied.started[0].task).clone(), parent.epoch);
     assert!(matches!(child.task.state, State::Running { .. }));
     assert_eq!(world.task(child.id()).await.task, child.task);
     assert!(world.claim(&["child"], 1).await.is_empty());

@@ -8,6 +8,7 @@ pub(crate) mod commit;
 pub(crate) mod dead_letter;
 pub(crate) mod deadline;
 pub(crate) mod dispatch;
+pub(crate) mod epoch;
 pub(crate) mod hints;
 pub(crate) mod history;
 pub(crate) mod input;

@@ -3,8 +3,8 @@
 use std::{fmt::Debug, num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_core::{
-    CallKey, CallPosition, ClaimMark, Clock as _, ExecutionId, NewTask, Operation as Durable,
-    Ordinal, Priority, SignalId, Store, StoreError, Task, TaskId, When,
+    CallKey, CallPosition, ClaimMark, Clock as _, Epoch, ExecutionId, NewTask,
+    Operation as Durable, Ordinal, Priority, SignalId, Store, StoreError, Task, TaskId, When,
     claim::Demand,
     commit::{Assumed, ChildRequest, HistoryWrite, TaskCommit},
     lease::{CrashLimit, LeaseDuration, LeaseTerms},
@@ -28,8 +28,9 @@ use super::{
 };
 use crate::{
     Harness, ManualClock,
+    requests::epoch,
     visible::Visible,
-    world::{Held, worker},
+    world::{Held, answered, worker},
     writes::{numbered_bytes, payload, seconds, signal_name},
 };
 
@@ -37,6 +38,7 @@ use crate::{
 pub(super) struct Driver {
     theirs: Arc<dyn Store>,
     specified: MemoryStore,
+    epoch: Epoch,
     clock: Arc<ManualClock>,
     /// Kept until the end: dropping it takes the store's place away.
     _harness: Box<dyn Harness>,
@@ -83,9 +85,12 @@ fn pick<T>(from: &[T], which: Which) -> Option<&T> {
 impl Driver {
     pub(super) async fn open(harness: Box<dyn Harness>) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let specified = MemoryStore::with_clock(Arc::<ManualClock>::clone(&clock));
+        let theirs = harness.open(Arc::clone(&clock)).await;
+        let epoch = answered("tell its epoch", epoch(&*theirs).await);
+        let specified = MemoryStore::with_clock(Arc::<ManualClock>::clone(&clock)).in_epoch(epoch);
         Self {
-            theirs: harness.open(Arc::clone(&clock)).await,
+            theirs,
+            epoch,
             visible: Visible::of(&specified).await,
             specified,
             clock,
@@ -217,6 +222,7 @@ impl Driver {
             },
             crash_limit: CrashLimit::new(claim.crash_limit).ok_or("a crash limit of 0")?,
             look_ahead: Duration::from_secs(claim.seconds),
+            epoch: Some(self.epoch_of(claim.of_other_epoch)),
         };
         let theirs = answer(self.theirs.claim(request.clone()).await)?;
         let specified = answer(self.specified.claim(request).await)?;
@@ -237,9 +243,13 @@ impl Driver {
         })
     }
 
+    const fn epoch_of(&self, is_other: bool) -> Epoch {
+        Epoch(self.epoch.0.wrapping_add(is_other as u64))
+    }
+
     /// Remembers a task with its fence. The newest claim comes first, so that small numbers choose live leases.
     fn hold(&mut self, task: Task) {
-        self.held.insert(0, Held::new(task));
+        self.held.insert(0, Held::new(task, self.epoch));
     }
 
     async fn commit(&mut self, batch: &[Commit]) -> Result<(), String> {
@@ -300,6 +310,7 @@ impl Driver {
             task: held.id(),
             fence,
             number,
+            epoch: self.epoch_of(one.of_other_epoch),
             assumes: assumes.into_iter().collect(),
             writes,
             then: new_then(one.then, seen, self.clock.now())?,

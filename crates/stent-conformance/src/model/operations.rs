@@ -65,6 +65,8 @@ pub(crate) struct Claim {
     pub(crate) seconds: u64,
     pub(crate) accept_suspect: bool,
     pub(crate) crash_limit: u32,
+    /// Its functions were declared in another epoch.
+    pub(crate) of_other_epoch: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +92,8 @@ pub(crate) struct Commit {
     pub(crate) keyed: bool,
     /// Whether the body has seen one outcome more than is recorded.
     pub(crate) ahead: bool,
+    /// Its task was claimed in another epoch.
+    pub(crate) of_other_epoch: bool,
     pub(crate) writes: Vec<Write>,
     pub(crate) then: Then,
 }
@@ -246,10 +250,11 @@ fn claim() -> impl Strategy<Value = Claim> {
         prop_oneof![1..10u64, 30..60u64],
         prop::bool::weighted(0.9),
         1..3u32,
+        prop::bool::weighted(0.05),
     );
     (which, how).prop_map(|(which, how)| {
         let (functions, queue, limit, rotation) = which;
-        let (seconds, accept_suspect, crash_limit) = how;
+        let (seconds, accept_suspect, crash_limit, of_other_epoch) = how;
         Claim {
             functions,
             queue,
@@ -258,6 +263,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             seconds,
             accept_suspect,
             crash_limit,
+            of_other_epoch,
         }
     })
 }
@@ -289,14 +295,16 @@ fn commit() -> impl Strategy<Value = Commit> {
         1 => Just(Number::Forged),
     ];
     let assumes = option::weighted(0.2, assumes());
-    let how = (prop::bool::weighted(0.2), prop::bool::weighted(0.05));
+    let seldom = || prop::bool::weighted(0.05);
+    let how = (prop::bool::weighted(0.2), seldom(), seldom());
     (0..8u8, number, assumes, how, vec(write(), 0..4), then()).prop_map(
-        |(held, number, assumes, (keyed, ahead), writes, then)| Commit {
+        |(held, number, assumes, (keyed, ahead, of_other_epoch), writes, then)| Commit {
             held,
             number,
             assumes,
             keyed,
             ahead,
+            of_other_epoch,
             writes,
             then,
         },

@@ -7,8 +7,8 @@ mod writer;
 
 use self::writer::Writer;
 use crate::{
-    CallKey, CallPosition, Effect, ExecutionId, Failure, Fence, FunctionName, NewTask, Operation,
-    Ordinal, Outcome, Payload, SignalId, SignalName, Task, TaskId, Timestamp, defaults,
+    CallKey, CallPosition, Effect, Epoch, ExecutionId, Failure, Fence, FunctionName, NewTask,
+    Operation, Ordinal, Outcome, Payload, SignalId, SignalName, Task, TaskId, Timestamp, defaults,
     history::{EntryHead, HistoryEntry},
     lease::{self, LeaseTerms},
     limit::Slots,
@@ -24,6 +24,8 @@ pub struct TaskCommit {
     pub fence: Fence,
     /// The number of this commit under that fence, from 1.
     pub number: u32,
+    /// The store's epoch when the task was claimed.
+    pub epoch: Epoch,
     /// Outcomes that the body was given before they were recorded: all of them must have these ordinals, or nothing is applied.
     pub assumes: Vec<Assumed>,
     /// What is added to the history, in order.
@@ -138,6 +140,12 @@ pub struct ChildRequest {
 }
 
 impl TaskCommit {
+    /// Whether it only gives the task back: that needs no knowledge of its past.
+    #[must_use]
+    pub const fn only_releases(&self) -> bool {
+        self.writes.is_empty() && self.assumes.is_empty() && matches!(self.then, Then::Release)
+    }
+
     /// The bytes of the payloads that it holds.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
@@ -346,6 +354,9 @@ pub enum CommitRefused {
     /// operation at a position: forget the body, and replay.
     #[error("the body ran ahead of its history")]
     Stale,
+    /// The store came back without its newest transactions since the task was claimed: forget the body, and give the task back.
+    #[error("the store came back without its newest transactions")]
+    OtherEpoch,
     /// The commit's number is not the next one: earlier commits are missing.
     #[error("commit {number} does not follow commit {applied}")]
     OutOfOrder {
@@ -371,8 +382,9 @@ pub fn plan<V: CommitView>(
     commit: TaskCommit,
     view: &mut V,
     now: Timestamp,
+    epoch: Epoch,
 ) -> Result<Result<Plan, CommitRefused>, V::Error> {
-    if let Some(refused) = refusal(&task, &commit) {
+    if let Some(refused) = refusal(&task, &commit, epoch) {
         return Ok(Err(refused));
     }
     if is_repeated(&task, &commit) {
@@ -421,7 +433,7 @@ fn is_repeated(task: &Task, commit: &TaskCommit) -> bool {
 }
 
 /// Why a commit may not be applied.
-fn refusal(task: &Task, commit: &TaskCommit) -> Option<CommitRefused> {
+fn refusal(task: &Task, commit: &TaskCommit, epoch: Epoch) -> Option<CommitRefused> {
     if task.fence != commit.fence {
         return Some(CommitRefused::LeaseLost);
     }
@@ -430,6 +442,10 @@ fn refusal(task: &Task, commit: &TaskCommit) -> Option<CommitRefused> {
     }
     if lease::check(task, commit.fence).is_err() {
         return Some(CommitRefused::LeaseLost);
+    }
+    if commit.epoch != epoch {
+        // Its number says nothing: those before it may be lost.
+        return (!commit.only_releases()).then_some(CommitRefused::OtherEpoch);
     }
     if commit.number != task.commits.saturating_add(1) {
         return Some(CommitRefused::OutOfOrder {

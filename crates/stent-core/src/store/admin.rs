@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use crate::{
-    FunctionName, StateKind,
+    Epoch, FunctionName, StateKind,
     limit::{Limit, Limits},
     store::WorkerReport,
 };
@@ -49,6 +49,8 @@ impl FunctionDeclaration {
 pub struct DeclareAnswer {
     /// Functions whose declared limit was another before, or is overruled by an operator's.
     pub differences: Vec<LimitDifference>,
+    /// The store's epoch: what is declared here is known in it.
+    pub epoch: Epoch,
 }
 
 /// A limit that differed from what was stored.

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use crate::{
-    FunctionName, HistoryEntry, Lane, Payload, QueueName, Task, TaskId, Timestamp, WorkerName,
+    Epoch, FunctionName, HistoryEntry, Lane, Payload, QueueName, Task, TaskId, Timestamp,
+    WorkerName,
     claim::Demand,
     lease::{CrashLimit, LeaseTerms},
 };
@@ -22,9 +23,21 @@ pub struct ClaimRequest {
     /// How far ahead [`ClaimAnswer::next_sweep`] looks: after that the worker claims again anyhow. What is bounded is cheap for a store: few of
     /// the leases that a database keeps traces of end so soon.
     pub look_ahead: Duration,
+    /// The epoch in which the worker declared its functions, if it did. In another one the store may not know their limits: the claim takes no tasks.
+    pub epoch: Option<Epoch>,
 }
 
 impl ClaimRequest {
+    /// How many tasks may be taken, and which, in the store's epoch.
+    #[must_use]
+    pub fn demand_in(&self, epoch: Epoch) -> Demand {
+        let is_known = self.epoch.is_none_or(|declared| declared == epoch);
+        Demand {
+            limit: if is_known { self.demand.limit } else { 0 },
+            ..self.demand
+        }
+    }
+
     /// Whether the worker could run what waits in a lane.
     #[must_use]
     pub fn serves(&self, lane: &Lane) -> bool {
@@ -53,6 +66,8 @@ pub struct ClaimAnswer {
     /// What has passed already is in neither instant, whether or not this worker could do anything about it. So whoever looks again at these
     /// instants looks once for each, and does not spin over a lease that ran out and leads to nothing here.
     pub next_sweep: Option<Timestamp>,
+    /// The store's epoch, which commits of these tasks name.
+    pub epoch: Epoch,
 }
 
 /// A task with what is needed to run it.

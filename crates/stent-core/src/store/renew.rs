@@ -1,4 +1,4 @@
-use crate::{Fence, Ordinal, TaskId, Timestamp, WorkerName, lease::LeaseDuration};
+use crate::{Epoch, Fence, Ordinal, TaskId, Timestamp, WorkerName, lease::LeaseDuration};
 
 /// A worker's sign of life, with the leases that it wants extended.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct RenewAnswer {
     pub now: Timestamp,
     /// One for each.
     pub leases: Vec<RenewResult>,
+    /// The store's epoch. Tasks that were claimed in another one are to be given back.
+    pub epoch: Epoch,
 }
 
 /// What became of a lease.

@@ -62,7 +62,8 @@ impl Verb for DeclareRequest {
         // As a renewal does, after the tasks: a program that starts anew may meet its own last renewal.
         // proven by races::a_worker_that_starts_anew_is_in_no_deadlock_with_its_last_renewal
         session.save_worker(&self.worker).await?;
-        Ok(DeclareAnswer { differences })
+        let epoch = session.connection.epoch();
+        Ok(DeclareAnswer { differences, epoch })
     }
 }
 

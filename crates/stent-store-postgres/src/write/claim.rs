@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use stent_core::{
-    Failure, FailureKind, FunctionName, HistoryEntry, Lane, Outcome, Payload, Priority, QueueName,
-    Task, TaskId, Timestamp,
-    claim::{LaneOffer, Picker},
+    Epoch, Failure, FailureKind, FunctionName, HistoryEntry, Lane, Outcome, Payload, Priority,
+    QueueName, Task, TaskId, Timestamp,
+    claim::{Demand, LaneOffer, Picker},
     commit::{TaskCommit, Then},
     deadlock, lease,
     store::{ClaimAnswer, ClaimRequest, ClaimedTask},
@@ -102,8 +102,10 @@ impl Verb for Claim {
             stolen: Vec::new(),
             next_due: None,
             next_sweep: look.next_sweep,
+            epoch: session.connection.epoch(),
         };
-        if request.demand.limit == 0 {
+        let demand = request.demand_in(answer.epoch);
+        if demand.limit == 0 {
             return Ok(Claimed::Done(answer, Vec::new()));
         }
         let instants = look.waiting.iter().flat_map(|waiting| {
@@ -124,7 +126,7 @@ impl Verb for Claim {
             return Ok(Claimed::Done(answer, Vec::new()));
         }
         let stolen = self.swept.as_deref().unwrap_or_default();
-        let (picked, order) = session.pick(request, offers, stolen).await?;
+        let (picked, order) = session.pick(request, demand, offers, stolen).await?;
         let leased = session.in_turn(picked, &order);
         let ids = leased.iter().map(|(task, _)| task.id).collect();
         self.unsure.set(ids, answer.clone());
@@ -186,6 +188,7 @@ impl Session<'_> {
                 stolen: Vec::new(),
                 next_due,
                 next_sweep: row.maybe_time(3)?,
+                epoch: self.connection.epoch(),
             },
         })
     }
@@ -266,6 +269,7 @@ impl Session<'_> {
     async fn pick(
         &mut self,
         request: &ClaimRequest,
+        demand: Demand,
         offers: Vec<LaneOffer<i32>>,
         stolen: &[TaskId],
     ) -> Result<(HashMap<i32, Picked>, Vec<(i32, u32)>), Fault> {
@@ -291,7 +295,7 @@ impl Session<'_> {
             .collect();
         let mut picked: HashMap<i32, Picked> = HashMap::new();
         loop {
-            let picker = Picker::new(offers.clone(), free.clone(), request.demand);
+            let picker = Picker::new(offers.clone(), free.clone(), demand);
             let (order, wanted) = divide(picker, &picked);
             if wanted.is_empty() {
                 return Ok((picked, order));
@@ -413,7 +417,7 @@ impl Session<'_> {
         let places = leased.iter().map(|(task, _)| (task.id, Place::from(task)));
         self.shared.remember(places);
         let rows = answers.into_iter().nth(1).unwrap_or_default();
-        Ok(with_histories(leased, rows))
+        Ok(with_histories(leased, rows, self.connection.epoch()))
     }
 }
 
@@ -421,6 +425,7 @@ impl Session<'_> {
 pub(super) fn with_histories(
     leased: Vec<(Task, Payload)>,
     rows: Vec<Row>,
+    epoch: Epoch,
 ) -> (Vec<ClaimedTask>, Vec<TaskCommit>) {
     let mut histories = histories(rows);
     let mut tasks = Vec::with_capacity(leased.len());
@@ -432,7 +437,7 @@ pub(super) fn with_histories(
                 input,
                 history,
             }),
-            Err(error) => unreadable.push(condemn(&task, &error)),
+            Err(error) => unreadable.push(condemn(&task, epoch, &error)),
         }
     }
     (tasks, unreadable)
@@ -487,7 +492,7 @@ fn histories(rows: Vec<Row>) -> HashMap<TaskId, Read> {
 }
 
 /// Ends a task, which was just leased, whose history cannot be read: nobody could run it, and it would be claimed for ever.
-fn condemn(task: &Task, error: &Fault) -> TaskCommit {
+fn condemn(task: &Task, epoch: Epoch, error: &Fault) -> TaskCommit {
     let failure = Failure::new(
         FailureKind::UndecodableInput,
         format!("{error}; mend the row and replay the execution"),
@@ -496,6 +501,7 @@ fn condemn(task: &Task, error: &Fault) -> TaskCommit {
         task: task.id,
         fence: task.fence,
         number: 1,
+        epoch,
         assumes: Vec::new(),
         writes: Vec::new(),
         then: Then::End(Outcome::Failed(failure)),

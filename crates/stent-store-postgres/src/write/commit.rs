@@ -137,9 +137,9 @@ impl Session<'_> {
         if task.operations == 0 {
             self.histories.know_empty(task.id);
         }
-        let now = self.now;
+        let (now, epoch) = (self.now, self.connection.epoch());
         let planned = loop {
-            match plan(task.clone(), commit.clone(), &mut View(self), now) {
+            match plan(task.clone(), commit.clone(), &mut View(self), now, epoch) {
                 Ok(planned) => break planned,
                 Err(missing) => self.look_up(missing).await?,
             }

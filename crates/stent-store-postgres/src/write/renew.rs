@@ -63,7 +63,8 @@ impl Verb for RenewRequest {
                 result
             })
             .collect();
-        Ok(RenewAnswer { now, leases })
+        let epoch = session.connection.epoch();
+        Ok(RenewAnswer { now, leases, epoch })
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use stent_core::{
-    State, StoreError, TaskId, Timestamp,
+    Epoch, State, StoreError, TaskId, Timestamp,
     commit::TaskCommit,
     lease::LeaseTerms,
     store::{ClaimAnswer, ClaimedTask},
@@ -99,6 +99,7 @@ impl Shared {
         let answer = ClaimAnswer {
             now: resolved.now,
             tasks: resolved.tasks,
+            epoch: resolved.epoch,
             next_due: later(answer.next_due),
             next_sweep: later(answer.next_sweep),
             ..answer
@@ -116,6 +117,7 @@ struct Resolve {
 /// What a claim leased.
 struct Resolved {
     now: Timestamp,
+    epoch: Epoch,
     tasks: Vec<ClaimedTask>,
     /// Of what cannot be run: how it is to end.
     unreadable: Vec<TaskCommit>,
@@ -150,9 +152,11 @@ impl Verb for Resolve {
             is_ours.then(|| Some((task.clone(), inputs.remove(&id)?)))?
         });
         let leased = leased.collect();
-        let (tasks, unreadable) = with_histories(leased, answers.pop().unwrap_or_default());
+        let epoch = session.connection.epoch();
+        let (tasks, unreadable) = with_histories(leased, answers.pop().unwrap_or_default(), epoch);
         Ok(Resolved {
             now,
+            epoch,
             tasks,
             unreadable,
         })

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use stent_conformance::requests::{claim, dispatch, execution, executions};
+use stent_conformance::requests::{claim, dispatch, epoch, execution, executions};
 use stent_core::{
     Outcome, Payload, Store as _, StoreError,
     commit::{TaskCommit, Then},
@@ -177,10 +177,12 @@ async fn a_claim_whose_answer_is_lost_finds_out_what_it_leased() {
     assert_eq!(ids, made);
     let inputs: Vec<_> = claimed.iter().map(|one| one.input.as_str()).collect();
     assert_eq!(inputs, ["1", "2"]);
+    let epoch = epoch(&store).await.unwrap();
     let commits = claimed.iter().map(|one| TaskCommit {
         task: one.task.id,
         fence: one.task.fence,
         number: 1,
+        epoch,
         assumes: Vec::new(),
         writes: Vec::new(),
         then: Then::End(Outcome::Completed(Payload::null())),

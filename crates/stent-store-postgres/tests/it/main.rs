@@ -4,6 +4,7 @@
 mod bad_input;
 mod cleanup;
 mod cuts;
+mod failover;
 mod hostile;
 mod idle;
 mod listening;

@@ -3,8 +3,8 @@
 use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_core::{
-    CallPosition, ExecutionId, FunctionName, IdempotencyKey, NewExecution, Operation, Ordinal,
-    Outcome, Payload, SignalId, SignalName, StateKind, Store, TaskId, WorkerName,
+    CallPosition, Epoch, ExecutionId, FunctionName, IdempotencyKey, NewExecution, Operation,
+    Ordinal, Outcome, Payload, SignalId, SignalName, StateKind, Store, TaskId, WorkerName,
     commit::{Applied, ChildRequest, CommitRefused, HistoryWrite, TaskCommit, Then},
     lease::LeaseDuration,
     limit::Limit,
@@ -22,6 +22,9 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::support;
 use stent_conformance::requests::{claim, dispatch, execution, new_id, one};
+
+/// Of a server that never took over from another.
+const FIRST_EPOCH: Epoch = Epoch(1);
 
 /// Longer than anything here takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -128,6 +131,7 @@ impl World {
             task: of.task.id,
             fence: of.task.fence,
             number,
+            epoch: FIRST_EPOCH,
             assumes: Vec::new(),
             writes,
             then,
@@ -468,6 +472,7 @@ async fn a_task_that_cannot_be_read_holds_nobody_else_up() {
         task: of.task.id,
         fence: of.task.fence,
         number: 1,
+        epoch: FIRST_EPOCH,
         assumes: Vec::new(),
         writes: Vec::new(),
         then: done(),

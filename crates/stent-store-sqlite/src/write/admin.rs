@@ -11,6 +11,7 @@ use stent_core::{
     },
 };
 
+use super::EPOCH;
 use crate::{error::Fault, session::Session, statements::Sql};
 
 impl Session<'_> {
@@ -22,7 +23,10 @@ impl Session<'_> {
         for declaration in &request.functions {
             differences.extend(self.declare_one(declaration)?);
         }
-        Ok(DeclareAnswer { differences })
+        Ok(DeclareAnswer {
+            differences,
+            epoch: EPOCH,
+        })
     }
 
     fn declare_one(

@@ -16,7 +16,7 @@ use stent_core::{
     store::{ClaimAnswer, ClaimRequest, ClaimedTask, StolenTask},
 };
 
-use super::tasks::read;
+use super::{EPOCH, tasks::read};
 use crate::{
     error::Fault,
     rows::{self, Stored},
@@ -74,8 +74,10 @@ impl Session<'_> {
             self.next_to_pass(Sql::NextLeaseEnd, now, request.look_ahead)?,
             self.next_to_pass(Sql::NextDeadline, now, request.look_ahead)?,
         );
-        if request.demand.limit == 0 {
+        let demand = request.demand_in(EPOCH);
+        if demand.limit == 0 {
             return Ok(ClaimAnswer {
+                epoch: EPOCH,
                 now,
                 tasks: Vec::new(),
                 stolen,
@@ -89,7 +91,7 @@ impl Session<'_> {
             next_due = earliest(next_due, later);
         }
         let free = self.free_slots(&due)?;
-        let mut picker = Picker::new(due, free, request.demand);
+        let mut picker = Picker::new(due, free, demand);
         let mut tasks = Vec::new();
         while let Some(ask) = picker.ask() {
             let found = self.claim_lane(ask.key, ask.at_most, &request.terms, now)?;
@@ -97,6 +99,7 @@ impl Session<'_> {
             tasks.extend(found);
         }
         Ok(ClaimAnswer {
+            epoch: EPOCH,
             now,
             tasks,
             stolen,
@@ -316,6 +319,7 @@ impl Session<'_> {
             task: stored.task.id,
             fence: stored.task.fence,
             number: 1,
+            epoch: EPOCH,
             assumes: Vec::new(),
             writes: Vec::new(),
             then: Then::End(Outcome::Failed(failure)),

@@ -10,6 +10,7 @@ use stent_core::{
     store::{CommitAnswer, CommitRequest, CommitResult, DeliveredOutcome},
 };
 
+use super::EPOCH;
 use crate::{
     error::Fault,
     rows::{self, Stored},
@@ -59,7 +60,7 @@ impl Session<'_> {
             changes,
             effects,
             applied,
-        } = match plan(stored.task.clone(), commit, &mut view, now)? {
+        } = match plan(stored.task.clone(), commit, &mut view, now, EPOCH)? {
             Ok(plan) => plan,
             Err(refused) => return Ok(Err(refused)),
         };

@@ -14,3 +14,8 @@ mod limits;
 mod renew;
 mod signal;
 mod tasks;
+
+use stent_core::Epoch;
+
+/// A file whose past could change is no file that a process has open: one that is replaced or restored under it is refused.
+const EPOCH: Epoch = Epoch(0);

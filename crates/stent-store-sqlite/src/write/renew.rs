@@ -6,6 +6,7 @@ use stent_core::{
     store::{RenewAnswer, RenewRequest, RenewResult, WorkerReport},
 };
 
+use super::EPOCH;
 use crate::{error::Fault, rows::Stored, session::Session, statements::Sql};
 
 impl Session<'_> {
@@ -32,7 +33,11 @@ impl Session<'_> {
             });
             self.know(&Stored { seq, task });
         }
-        Ok(RenewAnswer { now, leases })
+        Ok(RenewAnswer {
+            now,
+            leases,
+            epoch: EPOCH,
+        })
     }
 
     pub(super) fn save_worker(

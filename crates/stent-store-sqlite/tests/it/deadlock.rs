@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use stent_conformance::ManualClock;
 use stent_core::{
-    CallPosition, ClaimMark, FailureKind, FunctionName, NewTask, Operation, Ordinal, Outcome,
-    Store, WorkerName,
+    CallPosition, ClaimMark, Epoch, FailureKind, FunctionName, NewTask, Operation, Ordinal,
+    Outcome, Store, WorkerName,
     claim::Demand,
     commit::{ChildRequest, HistoryWrite, TaskCommit, Then},
     lease::{LeaseDuration, LeaseTerms},
@@ -39,6 +39,7 @@ async fn claim(store: &dyn Store) -> Vec<ClaimedTask> {
         },
         crash_limit: NonZeroU32::new(5).unwrap(),
         look_ahead: Duration::ZERO,
+        epoch: None,
     };
     store.claim(request).await.unwrap().tasks
 }
@@ -67,6 +68,7 @@ async fn call_and_wait(store: &dyn Store, caller: &ClaimedTask, function: &str) 
         task: caller.task.id,
         fence: caller.task.fence,
         number: 1,
+        epoch: Epoch::default(),
         assumes: Vec::new(),
         writes: vec![begin],
         then: Then::Suspend {

@@ -46,6 +46,7 @@ impl Runner {
                     self.decide(Then::End(Outcome::Cancelled));
                 }
             }
+            Event::OtherEpoch => self.give_back(),
             Event::LeaseLost => {
                 self.shared.stats.lease_lost();
                 return Flow::Exit;
@@ -130,6 +131,11 @@ impl Runner {
                 self.fail(failure);
                 Flow::Go
             }
+            Err(CommitRefused::OtherEpoch) => {
+                self.verdict = None;
+                self.give_back();
+                Flow::Go
+            }
             Err(refused) => {
                 tracing::debug!(task = %self.task.id, %refused, "a body ran ahead of its history; it is replayed");
                 self.stale = true;
@@ -138,6 +144,20 @@ impl Runner {
                 Flow::Go
             }
         }
+    }
+
+    /// Leaves the task to whoever claims it anew: the store has lost some of what its body goes by, and may have lost the lease.
+    fn give_back(&mut self) {
+        if !self.is_of_other_epoch {
+            tracing::warn!(task = %self.task.id, function = %self.task.function, "the store came back without its newest transactions; a task is given back, to go on by what is left of its history");
+        }
+        self.is_of_other_epoch = true;
+        self.stale = false;
+        self.outcome = None;
+        if self.in_flight.is_none() {
+            self.verdict = None;
+        }
+        self.decide(Then::Release);
     }
 
     /// What it was told while a commit that would have ended its lease was on its way counts now that the store has not taken it.
@@ -197,7 +217,7 @@ impl Runner {
                     input: input.clone(),
                     history: Vec::new(),
                 };
-                spawn(&self.shared, claimed, sent);
+                spawn(&self.shared, claimed, self.handle.epoch, sent);
             }
         }
         Flow::Go

@@ -27,7 +27,8 @@ use stent_client::{
     context::{self, TaskInfo},
 };
 use stent_core::{
-    CallPosition, Failure, FailureKind, HistoryEntry, Outcome, Payload, Task, TaskId, Timestamp,
+    CallPosition, Epoch, Failure, FailureKind, HistoryEntry, Outcome, Payload, Task, TaskId,
+    Timestamp,
     commit::{Assumed, Then},
     store::ClaimedTask,
 };
@@ -104,6 +105,8 @@ pub(crate) struct Runner {
     outcome: Option<Outcome>,
     /// The body saw something that was not recorded so: it is begun anew.
     stale: bool,
+    /// The store came back without its newest transactions: what the body did since the last commit that counts is forgotten.
+    is_of_other_epoch: bool,
     /// Polls since its last outcome after which the body had woken itself.
     restless: u32,
     /// It was told that its task is to be cancelled.
@@ -120,8 +123,8 @@ pub(crate) struct Runner {
     next_wake: Option<Timestamp>,
 }
 
-/// Starts a task that was claimed. `sent` is when the claim was sent, by the holder's clock.
-pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) {
+/// Starts a task that was claimed in an epoch of the store. `sent` is when the claim was sent, by the holder's clock.
+pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, epoch: Epoch, sent: Duration) {
     let Some(definition) = shared.registry.get(&claimed.task.function) else {
         tracing::error!(task = %claimed.task.id, function = %claimed.task.function, "the store handed out a function that this worker does not have; the lease is left to run out");
         return;
@@ -129,6 +132,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, claimed: ClaimedTask, sent: Duration) 
     let handle = Handle::new(
         claimed.task.id,
         claimed.task.fence,
+        epoch,
         sent,
         shared.settings.lease.hold_for(),
     );
@@ -177,6 +181,7 @@ impl Runner {
             verdict: None,
             outcome: None,
             stale: false,
+            is_of_other_epoch: false,
             restless: 0,
             cancel_requested: false,
             stop_requested: false,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use stent_core::{
-    NewTask, Outcome,
+    Epoch, NewTask, Outcome,
     commit::{TaskCommit, Then},
     lease::LeaseTerms,
 };
@@ -68,7 +68,8 @@ impl Runner {
     async fn send_verdict(&mut self, then: Then) {
         // What was asked for and never waited for is not begun any more.
         self.context.replay().begin_no_more();
-        let forgets = matches!(then, Then::End(Outcome::Cancelled | Outcome::TimedOut(_)));
+        let forgets = self.is_of_other_epoch
+            || matches!(then, Then::End(Outcome::Cancelled | Outcome::TimedOut(_)));
         let in_parts = !forgets && !self.context.replay().fits_one_commit();
         let mut writes = self.context.replay().take_writes(|_| None);
         if in_parts {
@@ -139,6 +140,7 @@ impl Runner {
                 task: self.task.id,
                 fence: self.handle.fence,
                 number,
+                epoch: self.handle.epoch,
                 assumes,
                 writes,
                 then,
@@ -152,10 +154,11 @@ impl Runner {
         let shared = Arc::clone(&self.shared);
         let mut replay = self.context.replay();
         // The caller's own permit is free as soon as it waits for others alone.
+        let epoch = self.handle.epoch;
         let own = u32::from(self.permit.is_some() && !replay.waits().steps);
         shared.promise(|room| {
             let now = room.now.saturating_add(own);
-            let writes = replay.take_writes(leases(&shared, now, room.ahead));
+            let writes = replay.take_writes(leases(&shared, epoch, now, room.ahead));
             let count = u32::try_from(writes.starting.len());
             (writes, count.unwrap_or(u32::MAX))
         })
@@ -165,17 +168,19 @@ impl Runner {
 /// Leases for children that are started here, as long as there is room.
 fn leases(
     shared: &Shared,
+    epoch: Epoch,
     mut now: u32,
     mut ahead: u32,
 ) -> impl FnMut(&NewTask) -> Option<LeaseTerms> {
-    let draining = shared.is_draining();
+    // Where the store may not know their limits they are left to claims.
+    let takes_none = shared.is_draining() || epoch != shared.epoch();
     move |task| {
         let definition = shared.registry.get(&task.function)?;
         let queues = &shared.settings.queues;
         let serves = queues
             .as_ref()
             .is_none_or(|queues| queues.contains(&task.queue));
-        if draining || !serves {
+        if takes_none || !serves {
             return None;
         }
         if now > 0 {

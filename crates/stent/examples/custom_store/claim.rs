@@ -6,7 +6,7 @@ use std::{
 };
 
 use stent_core::{
-    EntryHead, FunctionName, Lane, State, Task, TaskId, Timestamp, cancel,
+    EntryHead, Epoch, FunctionName, Lane, State, Task, TaskId, Timestamp, cancel,
     claim::{LaneOffer, Picker},
     deadlock::{self, WaitView},
     defaults::SWEEP_BATCH,
@@ -27,8 +27,11 @@ impl Tables {
             stolen,
             next_due: None,
             next_sweep: self.next_sweep(request),
+            // What a process forgets with its memory is never lost while it runs.
+            epoch: Epoch::default(),
         };
-        if request.demand.limit == 0 {
+        let demand = request.demand_in(answer.epoch);
+        if demand.limit == 0 {
             return answer;
         }
         answer.next_due = self.next(|task| {
@@ -43,7 +46,7 @@ impl Tables {
             Some((lane.function.clone(), slots.free()))
         });
         let free: BTreeMap<_, _> = free.collect();
-        let mut picker = Picker::new(offers.collect(), free, request.demand);
+        let mut picker = Picker::new(offers.collect(), free, demand);
         while let Some(ask) = picker.ask() {
             let before = answer.tasks.len();
             if let Some(lane) = lanes.get(ask.key) {

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use stent_core::{
-    CallPosition, EntryHead, ExecutionId, FunctionName, HistoryEntry, SignalId, SignalName, Task,
-    TaskId, Transition,
+    CallPosition, EntryHead, Epoch, ExecutionId, FunctionName, HistoryEntry, SignalId, SignalName,
+    Task, TaskId, Transition,
     commit::{Applied, Change, CommitRefused, CommitView, Plan, TaskCommit, plan},
     limit::Slots,
     store::{CommitAnswer, CommitRequest, CommitResult, DeliveredOutcome},
@@ -40,7 +40,7 @@ impl Tables {
     ) -> Result<(Applied, Option<DeliveredOutcome>), CommitRefused> {
         let task = self.task(commit.task).ok_or(CommitRefused::LeaseLost)?;
         let now = self.now;
-        let Ok(plan) = plan(task, commit, &mut View(self), now);
+        let Ok(plan) = plan(task, commit, &mut View(self), now, Epoch::default());
         let Plan {
             task,
             changes,

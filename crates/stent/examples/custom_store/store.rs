@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stent_core::{
-    Clock, ExecutionId, Store, StoreError,
+    Clock, Epoch, ExecutionId, Store, StoreError,
     signal::SignalAnswer,
     store::{
         CancelAnswer, Checked, ClaimAnswer, ClaimRequest, CleanupAnswer, CleanupRequest,
@@ -56,7 +56,8 @@ impl Store for ScanStore {
             tables.heard_of(request.worker);
             let functions = request.functions.into_iter();
             let differences = functions.filter_map(|one| tables.declare(&one)).collect();
-            DeclareAnswer { differences }
+            let epoch = Epoch::default();
+            DeclareAnswer { differences, epoch }
         })
     }
 
@@ -75,7 +76,8 @@ impl Store for ScanStore {
             tables.heard_of(request.worker.clone());
             let leases = tables.renew(&request);
             let now = tables.now;
-            RenewAnswer { now, leases }
+            let epoch = Epoch::default();
+            RenewAnswer { now, leases, epoch }
         })
     }
 

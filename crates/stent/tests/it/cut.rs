@@ -39,7 +39,7 @@ pub(crate) enum Histories {
 
 #[derive(Debug)]
 pub(crate) struct CutStore {
-    store: Arc<dyn Store>,
+    store: Mutex<Arc<dyn Store>>,
     cut: Cut,
     commits: AtomicU32,
     down: AtomicBool,
@@ -76,7 +76,7 @@ impl CutStore {
 
     fn whole(store: Arc<dyn Store>, cut: Cut) -> Self {
         Self {
-            store,
+            store: Mutex::new(store),
             cut,
             commits: AtomicU32::new(0),
             down: AtomicBool::new(false),
@@ -235,6 +235,15 @@ impl CutStore {
         })
     }
 
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store.lock().unwrap())
+    }
+
+    /// Whoever is connected finds another store from now on.
+    pub(crate) fn leads_to(&self, store: Arc<dyn Store>) {
+        *self.store.lock().unwrap() = store;
+    }
+
     /// Answers nothing from now on, or answers again.
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
@@ -289,18 +298,18 @@ fn gone() -> StoreError {
 impl Store for CutStore {
     async fn dispatch(&self, request: DispatchRequest) -> Result<DispatchAnswer, StoreError> {
         self.check()?;
-        self.store.dispatch(request).await
+        self.store().dispatch(request).await
     }
     async fn declare(&self, request: DeclareRequest) -> Result<DeclareAnswer, StoreError> {
         self.check()?;
-        self.store.declare(request).await
+        self.store().declare(request).await
     }
     async fn claim(&self, request: ClaimRequest) -> Result<ClaimAnswer, StoreError> {
         let panics = self.panics.load(Ordering::SeqCst);
         assert!(!panics, "a defect of the store");
         self.check()?;
         self.claims.fetch_add(1, Ordering::SeqCst);
-        let answer = self.store.claim(request).await;
+        let answer = self.store().claim(request).await;
         tokio::time::sleep(self.claim_takes).await;
         answer
     }
@@ -323,21 +332,21 @@ impl Store for CutStore {
             return Ok(all_refused(&request, |_| CommitRefused::Stale));
         }
         if starts_children(&request) && self.loses_start.swap(false, Ordering::SeqCst) {
-            self.store.commit(request).await?;
+            self.store().commit(request).await?;
             self.set_down(true);
             return Err(gone());
         }
         match self.cut {
             Cut::Before(n) if n == number => Err(gone()),
             Cut::After(n) | Cut::Unheard(n) if n == number => {
-                self.store.commit(request).await?;
+                self.store().commit(request).await?;
                 Err(StoreError::OutcomeUnknown {
                     what: "the connection was cut".to_owned(),
                     source: None,
                 })
             }
             Cut::Never | Cut::Before(_) | Cut::After(_) | Cut::Unheard(_) => {
-                self.store.commit(request).await
+                self.store().commit(request).await
             }
         }
     }
@@ -354,30 +363,30 @@ impl Store for CutStore {
             let nobody = tokio::net::TcpStream::connect("127.0.0.1:1").await;
             assert!(nobody.is_err(), "nobody listens there");
         }
-        self.store.renew(request).await
+        self.store().renew(request).await
     }
     async fn signal(&self, request: SignalRequest) -> Result<Vec<SignalAnswer>, StoreError> {
         self.check()?;
-        self.store.signal(request).await
+        self.store().signal(request).await
     }
     async fn cancel(&self, executions: Vec<ExecutionId>) -> Result<Vec<CancelAnswer>, StoreError> {
         self.check()?;
-        self.store.cancel(executions).await
+        self.store().cancel(executions).await
     }
     async fn replay_dead_letters(
         &self,
         executions: Vec<ExecutionId>,
     ) -> Result<Vec<ReplayAnswer>, StoreError> {
         self.check()?;
-        self.store.replay_dead_letters(executions).await
+        self.store().replay_dead_letters(executions).await
     }
     async fn set_limit(&self, request: SetLimitRequest) -> Result<(), StoreError> {
         self.check()?;
-        self.store.set_limit(request).await
+        self.store().set_limit(request).await
     }
     async fn clean_up(&self, request: CleanupRequest) -> Result<CleanupAnswer, StoreError> {
         self.check()?;
-        self.store.clean_up(request).await
+        self.store().clean_up(request).await
     }
     async fn history(&self, requests: Vec<HistoryRequest>) -> Result<Vec<TaskHistory>, StoreError> {
         let answers = *self.histories.lock().unwrap();
@@ -396,39 +405,39 @@ impl Store for CutStore {
         self.refuse_if_spoilt(requests.iter().map(|request| request.task))?;
         self.histories_read.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.history_takes).await;
-        self.store.history(requests).await
+        self.store().history(requests).await
     }
     async fn executions(&self, query: ExecutionQuery) -> Result<ExecutionPage, StoreError> {
         self.check()?;
-        self.store.executions(query).await
+        self.store().executions(query).await
     }
     async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
         self.check()?;
-        self.store.tasks(query).await
+        self.store().tasks(query).await
     }
     async fn functions(&self) -> Result<Vec<FunctionRecord>, StoreError> {
         self.check()?;
-        self.store.functions().await
+        self.store().functions().await
     }
     async fn queues(&self) -> Result<Vec<QueueRecord>, StoreError> {
         self.check()?;
-        self.store.queues().await
+        self.store().queues().await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
         self.check()?;
-        self.store.workers().await
+        self.store().workers().await
     }
 
     async fn health(&self) -> Result<Health, StoreError> {
         self.check()?;
-        self.store.health().await
+        self.store().health().await
     }
     fn hints(&self) -> HintStream {
         if self.deaf {
             return Box::pin(futures_util::stream::pending());
         }
         let invented = self.invented.listen();
-        Box::pin(futures_util::stream::select(self.store.hints(), invented))
+        Box::pin(futures_util::stream::select(self.store().hints(), invented))
     }
 }

@@ -5,6 +5,7 @@
 mod blocking;
 mod claiming;
 mod cut;
+mod epochs;
 mod failures;
 mod faults;
 mod input;

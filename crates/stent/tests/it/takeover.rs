@@ -52,6 +52,7 @@ async fn claim_and_die(world: &World, function: &str) {
         },
         crash_limit: CrashLimit::MIN,
         look_ahead: Duration::ZERO,
+        epoch: None,
     });
     assert_eq!(answer.await.unwrap().tasks.len(), 1);
 }

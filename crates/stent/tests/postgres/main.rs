@@ -65,6 +65,16 @@ async fn one_at_a_time(#[state] log: Arc<Log>) -> stent::Result<()> {
     Ok(())
 }
 
+/// Some calls, one after the other.
+#[durable]
+async fn calls_on_and_on(n: u32) -> stent::Result<u32> {
+    let mut sum = 0;
+    for number in 0..n {
+        sum += double(number).await?;
+    }
+    Ok(sum)
+}
+
 #[durable]
 async fn waits_for_ever() -> stent::Result<()> {
     stent::signal::<()>("never").await
@@ -86,7 +96,9 @@ async fn open_url(url: &str) -> Stent {
 async fn worker(stent: &Stent, log: &Arc<Log>) -> Worker {
     stent
         .worker()
+        .lease_duration(Duration::from_secs(3))
         .register(functions![
+            calls_on_and_on,
             double,
             flaky,
             everything,
@@ -170,6 +182,33 @@ async fn a_server_that_crashes_under_load_loses_nothing_and_no_worker_is_restart
     for (n, execution) in (0..).zip(executions) {
         assert_eq!(execution.result().await.unwrap(), 2 * n);
     }
+    assert!(worker.is_ready());
+    worker.drain().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_takes_over_without_the_newest_work_does_it_again_and_no_worker_is_restarted()
+ {
+    let cluster = Cluster::start(&Options::new()).unwrap();
+    let stent = open_url(&cluster.url("postgres")).await;
+    let log = Arc::new(Log::default());
+    let worker = worker(&stent, &log).await;
+    let calls = (0..20).map(|_| calls_on_and_on(200));
+    let executions = stent.dispatch_all(calls).await.unwrap();
+
+    cluster.keep_standby().unwrap();
+    let lost = stent.dispatch(double(21)).await.unwrap();
+    assert_eq!(lost.result().await.unwrap(), 42);
+    cluster.fail_over().unwrap();
+
+    for execution in executions {
+        assert_eq!(execution.result().await.unwrap(), 199 * 200);
+    }
+    let gone = lost.result().await.unwrap_err();
+    assert!(
+        matches!(gone, stent::Error::NoSuchExecution { .. }),
+        "{gone}"
+    );
     assert!(worker.is_ready());
     worker.drain().await.unwrap();
 }
