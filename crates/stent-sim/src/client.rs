@@ -110,7 +110,9 @@ async fn dispatch(stent: &Stent, item: &Item) -> stent::Result<ExecutionId> {
     let node = item.node.clone();
     macro_rules! dispatch {
         ($function:ident) => {{
-            let mut call = $function(node).priority(item.priority);
+            let mut call = $function(node)
+                .priority(item.priority)
+                .queue(item.node.queue());
             if item.keyed {
                 call = call.idempotency_key(format!("item {}", item.number));
             }

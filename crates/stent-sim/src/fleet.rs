@@ -255,6 +255,10 @@ async fn work(
             .crash_limit(u32::try_from(CRASHES).unwrap_or(u32::MAX))
             .register(functions)
             .state(Arc::clone(&place));
+        let worker = match scenario.serve_one.get(&machine) {
+            Some(queue) => worker.queues([*queue]),
+            None => worker,
+        };
         let worker = match worker.start().await {
             Ok(worker) => worker,
             Err(error) => {

@@ -312,18 +312,18 @@ impl Seat<'_> {
 }
 
 fn call(function: Function, with: &Node) -> BoxFuture<'static, stent::Result<String>> {
-    let with = with.clone();
+    let (with, queue) = (with.clone(), with.queue());
     match function {
-        Function::Plain => plain(with).boxed(),
-        Function::Limited => limited(with).boxed(),
-        Function::Releasing => releasing(with).boxed(),
-        Function::Flaky => flaky(with).boxed(),
-        Function::Persistent => persistent(with).boxed(),
-        Function::Hopeless => hopeless(with).boxed(),
-        Function::Fatal => fatal(with).boxed(),
-        Function::Panics => panics(with).boxed(),
-        Function::Poison => poison(with).boxed(),
-        Function::Timed => timed(with).boxed(),
+        Function::Plain => plain(with).queue(queue).boxed(),
+        Function::Limited => limited(with).queue(queue).boxed(),
+        Function::Releasing => releasing(with).queue(queue).boxed(),
+        Function::Flaky => flaky(with).queue(queue).boxed(),
+        Function::Persistent => persistent(with).queue(queue).boxed(),
+        Function::Hopeless => hopeless(with).queue(queue).boxed(),
+        Function::Fatal => fatal(with).queue(queue).boxed(),
+        Function::Panics => panics(with).queue(queue).boxed(),
+        Function::Poison => poison(with).queue(queue).boxed(),
+        Function::Timed => timed(with).queue(queue).boxed(),
     }
 }
 

@@ -47,6 +47,9 @@ struct Arguments {
     /// With `--seed`: how long faults happen
     #[arg(long, requires = "seed", value_name = "MS")]
     storm_ms: Option<u64>,
+    /// With `--seed`: stop after so many turns of the machines, and judge what was seen until then
+    #[arg(long, requires = "seed", value_name = "K")]
+    steps: Option<u64>,
     /// When a seed fails, look for no smaller world
     #[arg(long, conflicts_with = "seed")]
     no_shrink: bool,
@@ -89,6 +92,7 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     scenario.storm = arguments
         .storm_ms
         .map_or(scenario.storm, Duration::from_millis);
+    scenario.turns = arguments.steps;
     if !arguments.quiet {
         println!("{scenario:#?}");
     }

@@ -32,7 +32,16 @@ pub fn run(scenario: &Scenario, shown: bool) -> Verdict {
     let mut turns = rng(scenario.seed, 5);
     let mut turn =
         |longest: usize| Duration::from_millis([1, 2, 5, 10, 20, 50][turns.usize(0..longest)]);
+    let mut left = scenario.turns.unwrap_or(u64::MAX);
+    let mut goes_on = || {
+        let goes_on = left > 0;
+        left = left.saturating_sub(1);
+        goes_on
+    };
     while world.now() < crate::time::micros(scenario.storm) {
+        if !goes_on() {
+            return verdict(&world);
+        }
         let span = turn(5);
         fleet.befall(span);
         fleet.turn(span);
@@ -41,6 +50,9 @@ pub fn run(scenario: &Scenario, shown: bool) -> Verdict {
     let until = world.now() + crate::time::micros(HEALING);
     let mut next_look = world.now();
     while world.now() < until {
+        if !goes_on() {
+            return verdict(&world);
+        }
         fleet.turn(turn(6));
         if world.now() >= next_look {
             next_look = world.now() + 500_000;

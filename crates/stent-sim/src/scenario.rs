@@ -1,13 +1,18 @@
 //! What a seed stands for: how many machines, which work, which faults and how often. All of it is drawn before anything runs, so that a part can
 //! be taken away and the rest stays.
 
-use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    time::Duration,
+};
 
 use fastrand::Rng;
 
 use crate::{
     random::{chance, rng},
-    work::{Item, items},
+    work::{ASIDE, Item, items},
 };
 
 /// A kind of fault, by the name that the command line knows it by.
@@ -89,6 +94,10 @@ pub struct Scenario {
     pub(crate) retention: Option<Duration>,
     pub(crate) concurrency: u32,
     pub(crate) renew: bool,
+    /// Workers that serve one queue alone. The first serves all, so that everything can be done.
+    pub(crate) serve_one: BTreeMap<usize, &'static str>,
+    /// Ends after so many turns of the machines, whatever is going on.
+    pub turns: Option<u64>,
 }
 
 impl Scenario {
@@ -115,6 +124,8 @@ impl Scenario {
             retention: chance(&mut rng, 300).then(|| Duration::from_millis(rng.u64(500..10_000))),
             concurrency: [1, 2, 8, 64][rng.usize(0..4)],
             renew: chance(&mut rng, 900),
+            serve_one: serve_one(&mut rng),
+            turns: None,
         }
     }
 
@@ -157,8 +168,20 @@ impl Scenario {
         if self.storm != whole.storm {
             command.push_str(&format!(" --storm-ms {}", self.storm.as_millis()));
         }
+        if let Some(turns) = self.turns {
+            command.push_str(&format!(" --steps {turns}"));
+        }
         command
     }
+}
+
+fn serve_one(rng: &mut Rng) -> BTreeMap<usize, &'static str> {
+    let others = (1..5).filter(|_| chance(rng, 250));
+    let others: Vec<usize> = others.collect();
+    let queues = others
+        .into_iter()
+        .map(|worker| (worker, ["default", ASIDE][rng.usize(0..2)]));
+    queues.collect()
 }
 
 fn pick(rng: &mut Rng, millis: &[u64]) -> Duration {

@@ -224,6 +224,12 @@ impl World {
             self.broke(format!("S12: what was claimed is not leased: {task:?}"));
             return;
         };
+        let serves = self.scenario.serve_one.get(&machine);
+        if serves.is_some_and(|queue| task.queue.as_str() != *queue) {
+            self.broke(format!(
+                "S12: {machine} was given a task of a queue that it does not serve: {task:?}"
+            ));
+        }
         let mut record = self.record();
         let leases = record.leases.entry(task.id).or_default();
         let lease = Lease {
