@@ -4,4 +4,5 @@
 
 mod claiming;
 mod keeping;
+mod sizes;
 mod states;
