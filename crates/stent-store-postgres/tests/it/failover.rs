@@ -153,3 +153,23 @@ async fn a_standby_that_took_over_is_another_epoch_and_a_restart_is_none() {
     let again = one(execution("2"));
     store.dispatch(again).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_tell_its_timeline_is_another_epoch_after_each_start() {
+    let server = cluster(&Options::new());
+    server
+        .sql("postgres", "CREATE ROLE app LOGIN")
+        .and_then(|_| server.sql("postgres", "CREATE DATABASE orders OWNER app"))
+        .and_then(|_| {
+            let hidden = "REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC";
+            server.sql("orders", hidden)
+        })
+        .unwrap();
+    let url = server.url("orders").replace("postgres@", "app@");
+    let store = open(&url).await;
+    let first = claim(&store, None).await.epoch;
+    assert_eq!(claim(&store, None).await.epoch, first);
+    server.restart(Stop::Immediate).unwrap();
+    patiently(async || dispatch(&store, "1").await).await;
+    assert_ne!(claim(&store, None).await.epoch, first);
+}
