@@ -139,6 +139,12 @@ pub(crate) async fn a_commit_that_skips_one_is_refused(world: World) {
         }
     );
     assert_eq!(world.state(claimed.id()).await, StateKind::Running);
+    // Numbers begin with 1: this is no repetition of one that was applied.
+    let mut commit = claimed.next(Vec::new(), done());
+    commit.number = 0;
+    let refused = world.commit_one(commit).await.result;
+    assert!(matches!(refused, Err(CommitRefused::OutOfOrder { .. })));
+    assert_eq!(world.state(claimed.id()).await, StateKind::Running);
 }
 
 pub(crate) async fn commits_are_numbered_anew_under_each_lease(world: World) {
