@@ -170,6 +170,10 @@ impl ser::SerializeMap for Finite {
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde::ser::{
+        SerializeStruct, SerializeStructVariant, SerializeTupleStruct, SerializeTupleVariant,
+    };
+
     use super::*;
 
     #[test]
@@ -184,5 +188,55 @@ mod tests {
             check(&BTreeMap::from([("a", vec![f64::NEG_INFINITY])])),
             Err(PayloadError::NotFinite)
         ));
+    }
+
+    /// A float in one of the places that a type may have for it.
+    struct Place(usize, f64);
+
+    const PLACES: usize = 7;
+
+    impl Serialize for Place {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let Self(place, float) = self;
+            match place {
+                0 => to.serialize_newtype_struct("Wrapped", float),
+                1 => to.serialize_newtype_variant("Kind", 0, "Of", float),
+                2 => {
+                    let mut tuple = to.serialize_tuple_struct("Pair", 2)?;
+                    tuple.serialize_field(&1)?;
+                    tuple.serialize_field(float)?;
+                    tuple.end()
+                }
+                3 => {
+                    let mut variant = to.serialize_tuple_variant("Kind", 1, "Two", 2)?;
+                    variant.serialize_field(&1)?;
+                    variant.serialize_field(float)?;
+                    variant.end()
+                }
+                4 => {
+                    let mut named = to.serialize_struct("Struct", 1)?;
+                    named.serialize_field("part", float)?;
+                    named.end()
+                }
+                5 => {
+                    let mut variant = to.serialize_struct_variant("Kind", 2, "Named", 1)?;
+                    variant.serialize_field("part", float)?;
+                    variant.end()
+                }
+                _ => to.collect_map([(float, 1)]),
+            }
+        }
+    }
+
+    #[test]
+    fn a_float_that_json_cannot_hold_is_found_in_every_place_that_a_type_has() {
+        for place in 0..PLACES {
+            assert!(check(&Place(place, 1.5)).is_ok(), "place {place}");
+            let found = check(&Place(place, f64::NAN));
+            assert!(
+                matches!(found, Err(PayloadError::NotFinite)),
+                "place {place}"
+            );
+        }
     }
 }

@@ -211,3 +211,58 @@ fn a_victim_that_has_moved_meanwhile_is_left_alone() {
     deadlock.victim.state = State::Suspended { wake_at: None };
     assert_eq!(end_victim(deadlock, NOW), Err(Refused::Waiting));
 }
+
+#[test]
+fn a_call_that_is_not_due_yet_may_still_come() {
+    let mut world = World::default();
+    world.limit("f", 1);
+    world.waiting(1, "f", &[2]);
+    world.pending(2, "f");
+    assert!(world.find(&["f"]).is_some());
+    let later = NOW.saturating_add(std::time::Duration::from_micros(1));
+    world.change(2, |task| task.state = State::Pending { run_at: later });
+    assert!(world.find(&["f"]).is_none());
+}
+
+#[test]
+fn what_is_too_large_to_look_at_is_left_alone() {
+    for (calls, is_found) in [(NODES_MAX - 1, true), (NODES_MAX, false)] {
+        let mut world = World::default();
+        world.limit("f", 1);
+        world.waiting(1, "f", &[]);
+        let number = |call: usize| {
+            let bytes = u128::try_from(call).unwrap() + (1 << 64);
+            TaskId::from_uuid(uuid::Uuid::from_u128(bytes))
+        };
+        world.waiting(2, "any", &[3]);
+        world.pending(3, "f");
+        let (call, entries) = world.tasks[&id(2)].clone();
+        drop(call);
+        let entry = entries[0].clone();
+        let waits = (0..calls).map(|call| EntryHead {
+            child: Some(number(call)),
+            ..entry.clone()
+        });
+        let waits: Vec<_> = waits.collect();
+        let pending = world.tasks[&id(3)].0.clone();
+        for call in 0..calls {
+            let task = Task {
+                id: number(call),
+                ..pending.clone()
+            };
+            world.tasks.insert(task.id, (task, Vec::new()));
+        }
+        world.tasks.get_mut(&id(1)).unwrap().1 = waits;
+        assert_eq!(world.find(&["f"]).is_some(), is_found, "{calls} calls");
+    }
+}
+
+#[test]
+fn a_search_is_due_at_first_and_after_its_interval() {
+    let (last, interval) = (NOW, DEADLOCK_CHECK_INTERVAL);
+    assert!(is_search_due(None, NOW));
+    assert!(!is_search_due(Some(last), last));
+    let before = last.saturating_add(interval - std::time::Duration::from_micros(1));
+    assert!(!is_search_due(Some(last), before));
+    assert!(is_search_due(Some(last), last.saturating_add(interval)));
+}

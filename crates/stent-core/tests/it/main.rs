@@ -4,5 +4,6 @@
 
 mod claiming;
 mod keeping;
+mod operations;
 mod sizes;
 mod states;

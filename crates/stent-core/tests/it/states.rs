@@ -408,3 +408,22 @@ fn only_a_dead_letter_is_replayed() {
         expected,
     );
 }
+
+#[test]
+fn a_holder_renews_at_a_third_of_its_lease_and_stops_before_its_end() {
+    let seconds = Duration::from_secs;
+    let millis = Duration::from_millis;
+    for (lease, renews_after, holds_for) in [
+        (seconds(300), seconds(100), seconds(298)),
+        (seconds(12), seconds(4), millis(10_800)),
+        (millis(30), millis(10), millis(27)),
+    ] {
+        let lease = LeaseDuration::new(lease).unwrap();
+        assert_eq!(lease.renew_after(), renews_after);
+        assert_eq!(lease.hold_for(), holds_for);
+    }
+    assert!(LeaseDuration::new(millis(10)).is_ok());
+    assert!(LeaseDuration::new(millis(9)).is_err());
+    assert!(LeaseDuration::new(seconds(365 * 86_400)).is_ok());
+    assert!(LeaseDuration::new(seconds(365 * 86_400 + 1)).is_err());
+}
