@@ -218,4 +218,37 @@ mod tests {
         assert_eq!(overruled.begun_since(&declared), None);
         assert_eq!(none.begun_since(&declared), None);
     }
+
+    #[test]
+    fn what_is_not_held_is_free() {
+        let limit = Limit::new(3).unwrap();
+        let free = |held| Slots { limit, held }.free();
+        assert_eq!([free(0), free(2), free(3)], [3, 1, 0]);
+    }
+
+    #[test]
+    fn what_runs_holds_a_slot_from_the_moment_of_a_limit_and_what_waits_if_it_would_keep_one() {
+        let holds = Limit::new(1).unwrap();
+        let releases = Limit {
+            while_waiting: WhileWaiting::Release,
+            ..holds
+        };
+        assert!(holds_from_now(StateKind::Running, holds));
+        assert!(holds_from_now(StateKind::Running, releases));
+        assert!(holds_from_now(StateKind::Suspended, holds));
+        assert!(!holds_from_now(StateKind::Suspended, releases));
+        assert!(!holds_from_now(StateKind::Pending, holds));
+        assert!(!holds_from_now(StateKind::Completed, holds));
+    }
+
+    #[test]
+    fn a_call_waits_in_vain_when_those_above_it_hold_every_slot() {
+        let slots = Slots {
+            limit: Limit::new(2).unwrap(),
+            held: 2,
+        };
+        assert!(!is_deadlock(&slots, 1));
+        assert!(is_deadlock(&slots, 2));
+        assert!(is_deadlock(&slots, 3), "the limit was lowered");
+    }
 }

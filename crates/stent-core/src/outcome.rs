@@ -252,4 +252,78 @@ mod tests {
         let text = serde_json::to_string(&failure).unwrap();
         assert_eq!(serde_json::from_str::<Failure>(&text).unwrap(), failure);
     }
+
+    /// An error whose chain of sources is so long.
+    #[derive(Debug)]
+    struct Chain(usize, Option<Box<Self>>);
+
+    impl Chain {
+        fn of(length: usize) -> Self {
+            let next = length.checked_sub(1).map(|left| Box::new(Self::of(left)));
+            Self(length, next)
+        }
+    }
+
+    impl fmt::Display for Chain {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "link {}", self.0)
+        }
+    }
+
+    impl Error for Chain {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|next| next as _)
+        }
+    }
+
+    #[test]
+    fn the_nearest_sources_are_kept_of_a_chain_that_is_too_long() {
+        for (length, kept) in [(0, 0), (1, 1), (16, 16), (17, 16), (40, 16)] {
+            let failure = Failure::from_error(FailureKind::Error, &Chain::of(length));
+            let expected = (0..kept).map(|link| format!("link {}", length - link - 1));
+            assert_eq!(failure.sources(), expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_greatest_length_is_kept_whole() {
+        let kept = |bytes| Failure::new(FailureKind::Error, "x".repeat(bytes)).message;
+        let most = defaults::ERROR_MAX_BYTES;
+        assert_eq!(kept(most).len(), most);
+        assert!(kept(most + 1).ends_with("bytes)"));
+    }
+
+    #[test]
+    fn outcomes_say_what_they_are() {
+        let failure = || Failure::new(FailureKind::Error, "why");
+        let all = [
+            (Outcome::Completed(Payload::null()), StateKind::Completed),
+            (Outcome::Failed(failure()), StateKind::Failed),
+            (Outcome::TimedOut(failure()), StateKind::TimedOut),
+            (Outcome::Cancelled, StateKind::Cancelled),
+        ];
+        for (outcome, state) in all {
+            assert_eq!(outcome.kind().state(), state);
+            assert_eq!(outcome.is_completed(), state == StateKind::Completed);
+        }
+    }
+
+    #[test]
+    fn another_attempt_helps_where_the_cause_may_pass() {
+        use FailureKind as Kind;
+        let may = [Kind::Error, Kind::Panic, Kind::Timeout];
+        let may_not = [
+            Kind::Fatal,
+            Kind::Deadline,
+            Kind::UndecodableInput,
+            Kind::UnstorableResult,
+            Kind::HistoryMismatch,
+            Kind::Crashes,
+            Kind::SlotDeadlock,
+            Kind::Misuse,
+            Kind::Unknown,
+        ];
+        assert!(may.iter().all(|kind| kind.may_be_retried()));
+        assert!(!may_not.iter().any(|kind| kind.may_be_retried()));
+    }
 }
