@@ -198,4 +198,15 @@ mod tests {
         assert!(says("1").starts_with("the payload has 1 byte; at most 0"));
         assert!(says("12").starts_with("the payload has 2 bytes; at most 0"));
     }
+
+    #[test]
+    fn a_document_may_be_as_large_as_its_limit() {
+        assert!(Payload::parse("123", 3).is_ok());
+        assert!(Payload::encode(&"abc", 5).is_ok());
+        let refused = Payload::parse("1234", 3);
+        assert!(matches!(
+            refused,
+            Err(crate::PayloadError::TooLarge { bytes: 4, limit: 3 })
+        ));
+    }
 }
