@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use stent_core::{
-    CallPosition, ClaimMark, Crashes, Effect, Fence, FencingToken, FunctionName, Ordinal,
-    ParentLink, Priority, QueueName, Refused, State, StateKind, Task, TaskId, Timestamp,
-    Transition, WorkerName, cancel, dead_letter,
+    CallPosition, ClaimMark, Crashes, Effect, Failure, FailureKind, Fence, FencingToken,
+    FunctionName, Ordinal, ParentLink, Priority, QueueName, Refused, State, StateKind, Task,
+    TaskId, Timestamp, Transition, WorkerName, cancel, dead_letter,
     history::{self, Kept},
     lease::{self, CrashLimit, LeaseDuration, LeaseTerms},
+    retention,
+    retry::{self, AfterFailure, RetryPolicy},
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
@@ -426,4 +428,55 @@ fn a_holder_renews_at_a_third_of_its_lease_and_stops_before_its_end() {
     assert!(LeaseDuration::new(millis(9)).is_err());
     assert!(LeaseDuration::new(seconds(365 * 86_400)).is_ok());
     assert!(LeaseDuration::new(seconds(365 * 86_400 + 1)).is_err());
+}
+
+#[test]
+fn an_execution_is_expired_when_its_root_ended_before_the_cutoff() {
+    let cutoff = at(-10);
+    let ended = |seconds| State::Completed { at: at(seconds) };
+    let of_root = |state| retention::is_expired(&task(state), cutoff);
+    assert!(of_root(ended(-11)));
+    assert!(!of_root(ended(-10)), "at that very instant");
+    assert!(!of_root(ended(-9)));
+    assert!(of_root(State::Failed { at: at(-11) }));
+    assert!(!of_root(running(-11)));
+    assert!(!of_root(State::Pending { run_at: at(-11) }));
+    assert!(!retention::is_expired(&child(ended(-11)), cutoff));
+}
+
+#[test]
+fn a_failed_attempt_is_followed_by_another_as_its_policy_says() {
+    let failure = |kind| Failure::new(kind, "why");
+    let after = |policy: &RetryPolicy, task: &Task, made_calls, kind| {
+        retry::after_failure(policy, task, made_calls, &failure(kind), NOW, 0.5)
+    };
+    let again = |seconds| AfterFailure::Retry {
+        delay: Duration::from_secs(seconds),
+    };
+    let (default, stated) = (RetryPolicy::default(), RetryPolicy::stated());
+    // The second attempt of three has failed.
+    let second = task(running(5));
+    assert_eq!(
+        after(&default, &second, false, FailureKind::Error),
+        again(2)
+    );
+    let third = Task {
+        failed_attempts: 2,
+        ..second.clone()
+    };
+    let gives_up = AfterFailure::GiveUp;
+    assert_eq!(after(&default, &third, false, FailureKind::Error), gives_up);
+    assert_eq!(
+        after(&default, &second, false, FailureKind::Fatal),
+        gives_up
+    );
+    // Its calls had attempts of their own.
+    assert_eq!(after(&default, &second, true, FailureKind::Error), gives_up);
+    assert_eq!(after(&stated, &second, true, FailureKind::Error), again(2));
+    let by = |seconds| Task {
+        deadline: Some(at(seconds)),
+        ..second.clone()
+    };
+    assert_eq!(after(&default, &by(3), false, FailureKind::Error), again(2));
+    assert_eq!(after(&default, &by(2), false, FailureKind::Error), gives_up);
 }
