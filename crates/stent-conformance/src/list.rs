@@ -324,6 +324,9 @@ macro_rules! __for_each_case {
                 calls_that_still_run_go_on_over_a_retry
                 a_wait_for_a_signal_lasts_over_a_retry
                 a_wait_that_was_given_up_is_begun_anew_by_a_further_attempt
+                of_two_waits_the_one_that_was_not_given_up_lasts_over_a_retry
+                what_ended_with_the_failed_attempt_lasts_over_a_retry
+                a_delay_is_spread_by_what_its_holder_drew
                 a_delay_without_bound_is_kept_within_time
             }
             signal {

@@ -436,6 +436,11 @@ pub(crate) async fn a_deadline_that_the_holder_reports_is_recorded_as_such(world
     world.write(&mut claimed, Vec::new(), then).await;
     let kept = world.task(claimed.id()).await;
     assert_eq!(kept.task.state.kind(), StateKind::TimedOut);
+    let Some(Outcome::TimedOut(failure)) = kept.outcome else {
+        panic!("its time was up: {:?}", kept.outcome);
+    };
+    // As the store says of one that nobody ran.
+    assert_eq!(failure.message(), "its deadline passed before it had ended");
 }
 
 pub(crate) async fn a_commit_for_a_task_that_was_deleted_is_refused(world: World) {

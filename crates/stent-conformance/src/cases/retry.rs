@@ -8,8 +8,8 @@ use stent_core::{
 use crate::{
     world::World,
     writes::{
-        abandon, asked_after, attempt_failed, call, failed, failure, random, seconds, sleep, step,
-        task, value, wait_for, waits, waits_until,
+        abandon, asked_after, attempt_failed, call, failed, failure, fired, random, seconds, sleep,
+        step, task, value, wait_for, waits, waits_until,
     },
 };
 
@@ -289,6 +289,68 @@ pub(crate) async fn a_wait_that_was_given_up_is_begun_anew_by_a_further_attempt(
     world.signal(again.task.execution, "x", "7").await;
     let woken = world.claim_one("f").await;
     assert_eq!(woken.history[0].outcome, Some(value("7")));
+}
+
+pub(crate) async fn of_two_waits_the_one_that_was_not_given_up_lasts_over_a_retry(world: World) {
+    let mut claimed = world.start(task("f")).await;
+    let writes = vec![
+        wait_for(1, "x", None),
+        wait_for(2, "y", None),
+        step(3, "failed", Outcome::Failed(failure("it broke"))),
+    ];
+    world.write(&mut claimed, writes, Then::Continue).await;
+    world
+        .write(&mut claimed, vec![abandon(1, 1)], attempt_failed(2))
+        .await;
+    world.advance(1);
+    let again = world.claim_one("f").await;
+    let left: Vec<u32> = again
+        .history
+        .iter()
+        .map(|entry| entry.head.position.0)
+        .collect();
+    assert_eq!(left, [2]);
+}
+
+pub(crate) async fn what_ended_with_the_failed_attempt_lasts_over_a_retry(world: World) {
+    let mut claimed = world.start(task("f")).await;
+    let writes = vec![wait_for(1, "x", Some(seconds(5))), wait_for(2, "y", None)];
+    world.write(&mut claimed, writes, Then::Continue).await;
+    world.advance(6);
+    // The first wait is over, and what was asked for then fails.
+    let writes = vec![
+        fired(1),
+        asked_after(1, step(3, "failed", Outcome::Failed(failure("it broke")))),
+    ];
+    world.write(&mut claimed, writes, attempt_failed(2)).await;
+    world.advance(1);
+    let again = world.claim_one("f").await;
+    assert_eq!(again.task.deliveries, Ordinal(1));
+    let left = again.history.iter().map(|entry| {
+        let head = &entry.head;
+        (head.position.0, head.resolved.is_some())
+    });
+    assert_eq!(left.collect::<Vec<_>>(), [(1, true), (2, false)]);
+}
+
+pub(crate) async fn a_delay_is_spread_by_what_its_holder_drew(world: World) {
+    for (random, delay) in [(0, 900), (u32::MAX / 2, 1_000), (u32::MAX, 1_100)] {
+        let mut claimed = world.start(task("f")).await;
+        let then = Then::Fail {
+            failure: failure("it broke"),
+            policy: RetryPolicy::stated(),
+            random,
+        };
+        world.write(&mut claimed, Vec::new(), then).await;
+        let State::Pending { run_at } = world.task(claimed.id()).await.task.state else {
+            panic!("it is tried again");
+        };
+        let millis = run_at.since(world.now()).as_micros().div_ceil(1_000);
+        assert_eq!(millis, delay, "random {random}");
+        world.advance(2);
+        let mut again = world.claim_one("f").await;
+        world.complete(&mut again).await;
+    }
 }
 
 pub(crate) async fn a_delay_without_bound_is_kept_within_time(world: World) {
