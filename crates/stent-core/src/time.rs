@@ -162,4 +162,21 @@ mod tests {
             Some(Timestamp::MIN)
         );
     }
+
+    #[test]
+    fn an_instant_is_a_number_of_microseconds() {
+        let at = Timestamp::from(1_234_567_i64);
+        assert_eq!(i64::from(at), 1_234_567);
+        assert_eq!(at.as_unix_millis(), 1_234);
+        assert_eq!(Timestamp::from(-1), Timestamp::MIN);
+        assert_eq!(Timestamp::from(i64::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn an_instant_before_another_is_the_first_one_at_least() {
+        let second = Duration::from_secs(1);
+        let at = Timestamp::from_micros(1_500_000);
+        assert_eq!(at.saturating_sub(second).as_micros(), 500_000);
+        assert_eq!(at.saturating_sub(2 * second), Timestamp::MIN);
+    }
 }
