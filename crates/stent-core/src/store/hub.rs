@@ -192,6 +192,7 @@ mod tests {
         let hub = Arc::new(HintHub::default());
         assert!(!hub.is_heard());
         let mut listening = [hub.listen(), hub.listen()];
+        assert!(hub.is_heard());
         hub.tell(vec![due(7), Hint::Anything, due(3), Hint::Anything]);
         for listening in &mut listening {
             assert_eq!(heard(listening), [Hint::Anything, due(3)]);

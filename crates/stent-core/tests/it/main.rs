@@ -5,5 +5,6 @@
 mod claiming;
 mod keeping;
 mod operations;
+mod requests;
 mod sizes;
 mod states;

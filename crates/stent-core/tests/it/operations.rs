@@ -75,6 +75,25 @@ fn an_operation_is_the_same_by_what_it_asks_for() {
 }
 
 #[test]
+fn an_operation_says_what_it_is() {
+    let says: Vec<String> = different().iter().map(ToString::to_string).collect();
+    let expected = [
+        "call of `f` (input 0000000000000001)",
+        "call of `f` (input 0000000000000002)",
+        "call of `g` (input 0000000000000001)",
+        "step `a`",
+        "step `b`",
+        "sleep",
+        "sleep until an instant",
+        "wait for signal `x`",
+        "wait for signal `y`",
+        "now",
+        "random value",
+    ];
+    assert_eq!(says, expected);
+}
+
+#[test]
 fn all_but_the_time_and_random_values_are_calls() {
     for operation in different() {
         let is_on_the_spot = matches!(operation, Operation::Now | Operation::Random);
