@@ -323,6 +323,13 @@ mod tests {
             Kind::Misuse,
             Kind::Unknown,
         ];
+        let names = may.iter().chain(&may_not).map(ToString::to_string);
+        let distinct: std::collections::BTreeSet<String> = names.collect();
+        assert_eq!(
+            distinct.len(),
+            12,
+            "each has a name of its own: {distinct:?}"
+        );
         assert!(may.iter().all(|kind| kind.may_be_retried()));
         assert!(!may_not.iter().any(|kind| kind.may_be_retried()));
     }

@@ -200,6 +200,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_of_a_payload_holds_nothing_of_it() {
+        let payload = Payload::encode("secret", 100).unwrap();
+        assert_eq!(format!("{payload:?}"), "Payload(8 bytes)");
+    }
+
+    #[test]
     fn a_document_may_be_as_large_as_its_limit() {
         assert!(Payload::parse("123", 3).is_ok());
         assert!(Payload::encode(&"abc", 5).is_ok());

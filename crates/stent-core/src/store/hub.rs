@@ -202,6 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn who_listens_no_more_takes_nobody_else_along() {
+        let hub = Arc::new(HintHub::default());
+        let (first, mut second) = (hub.listen(), hub.listen());
+        drop(first);
+        assert!(hub.is_heard());
+        hub.tell(vec![due(3)]);
+        assert_eq!(heard(&mut second), [due(3)]);
+    }
+
+    #[test]
     fn who_is_slow_is_told_to_look_at_everything() {
         let hub = Arc::new(HintHub::default());
         let mut slow = hub.listen();
