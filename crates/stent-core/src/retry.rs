@@ -234,6 +234,13 @@ mod tests {
         for factor in [0.5, -1.0, f64::INFINITY, f64::NAN] {
             assert!(RetryPolicy::stated().backoff(factor).is_err());
         }
+        assert!(
+            RetryPolicy::stated().backoff(1.0).is_ok(),
+            "always the same"
+        );
+        for fraction in [0.0, 1.0] {
+            assert!(RetryPolicy::stated().jitter(fraction).is_ok());
+        }
         for fraction in [-0.1, 1.1, f64::NAN] {
             assert!(RetryPolicy::stated().jitter(fraction).is_err());
         }
