@@ -2,12 +2,12 @@
 
 use stent_core::{
     CallPosition, ClaimMark, ExecutionId, Fence, FencingToken, FunctionName, NewExecution, NewTask,
-    Ordinal, Payload, Priority, QueueName, SignalId, SignalName, StoreError, Tag, TaskId,
-    Timestamp, When, WorkerName, defaults,
+    Ordinal, Payload, Priority, QueueName, SignalId, SignalName, StateKind, StoreError, Tag,
+    TaskId, Timestamp, When, WorkerName, defaults,
     lease::LeaseDuration,
     signal::NewSignal,
     store::{
-        Checked, CommitRequest, DeclareRequest, DispatchRequest, ExecutionQuery,
+        Checked, CommitRequest, Counts, DeclareRequest, DispatchRequest, ExecutionQuery,
         FunctionDeclaration, HistoryRequest, RenewRequest, RequestError, SignalRequest, TaskQuery,
         WorkerReport,
     },
@@ -152,6 +152,20 @@ fn a_failure_says_whether_to_ask_again_and_whether_it_may_have_happened() {
     assert_eq!(again, [true, true, false, false]);
     let may_have_happened = all.map(|error| error.is_outcome_unknown());
     assert_eq!(may_have_happened, [false, true, false, false]);
+}
+
+#[test]
+fn what_was_counted_apart_is_counted_together() {
+    let count = |states: &[StateKind]| {
+        let mut counts = Counts::default();
+        states.iter().for_each(|state| counts.add(*state));
+        counts
+    };
+    use StateKind::{Completed, Pending, Running, Suspended};
+    let mut all = count(&[Pending, Running, Completed]);
+    all.add_all(&count(&[Pending, Suspended, Suspended]));
+    let together = [Pending, Running, Pending, Suspended, Suspended];
+    assert_eq!(all, count(&together));
 }
 
 #[test]
