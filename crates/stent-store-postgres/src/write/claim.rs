@@ -179,7 +179,9 @@ impl Session<'_> {
             what: "the function gave none".to_owned(),
         })?;
         let row = Reading::new(row, "glance");
-        let next_due = row.maybe_time(2)?.filter(|_| request.demand.limit > 0);
+        let epoch = self.connection.epoch();
+        let demand = request.demand_in(epoch);
+        let next_due = row.maybe_time(2)?.filter(|_| demand.limit > 0);
         Ok(Glance {
             is_wanted: row.get(1)?,
             answer: ClaimAnswer {
@@ -188,7 +190,7 @@ impl Session<'_> {
                 stolen: Vec::new(),
                 next_due,
                 next_sweep: row.maybe_time(3)?,
-                epoch: self.connection.epoch(),
+                epoch,
             },
         })
     }
