@@ -2,7 +2,7 @@
 //!
 //! Seconds don't travel between machines, ratios do. So each round first measures hand-written SQL that does the same work ([`limit`]), then
 //! every workload on every store; what is reported of a workload is the median over the rounds, of its values and of its ratios, each taken
-//! within one round. What needs several processes starts this program again ([`parts`]).
+//! within one round. What needs several processes starts this program again ([`parts`]); other libraries are programs of their own ([`peers`]).
 //!
 //! **Invariant:** a workload counts what it has done and fails if that is not what it was to do. A fast wrong answer is no figure.
 #![allow(
@@ -18,6 +18,7 @@ mod markdown;
 mod measure;
 mod options;
 mod parts;
+mod peers;
 mod processes;
 mod report;
 mod stores;
@@ -30,6 +31,7 @@ use clap::Parser;
 
 use crate::{
     options::Options,
+    peers::table::Table,
     report::Report,
     stores::{PostgresServer, StoreKind},
     workloads::Workload,
@@ -62,30 +64,38 @@ fn run(options: &Options) -> Result {
         .then(PostgresServer::start)
         .transpose()?;
     let mut report = Report::default();
+    let mut peers = Table::default();
     for round in 1..=options.rounds() {
         for workload in options.workloads() {
             if round == 1 || !workload.is_once() {
                 eprintln!("round {round} of {}: {workload}", options.rounds());
-                runtime.block_on(measure(workload, options, &mut report))?;
+                runtime.block_on(measure(workload, options, &mut report, &mut peers))?;
             }
         }
     }
     print!("{report}");
+    print!("{peers}");
     if let Some(file) = &options.json {
-        report.write(file)?;
+        report.write(&peers, file)?;
     }
     if let Some(file) = &options.markdown {
-        markdown::write(&report, file)?;
+        markdown::write(&report, &peers, file)?;
     }
     Ok(())
 }
 
-/// Measures a workload once on every store, each beside its database's limit.
-async fn measure(workload: Workload, options: &Options, report: &mut Report) -> Result {
+/// Measures a workload once on every store, each beside its database's limit, and then by the peers that are wanted.
+async fn measure(
+    workload: Workload,
+    options: &Options,
+    report: &mut Report,
+    peers: &mut Table,
+) -> Result {
     for store in options.stores() {
         let limit = limit::measure(store, workload.limit(), options).await?;
         report.add_limit(store, &limit);
         let samples = workload.run(store, options, &limit).await?;
+        peers::measure(workload, store, options, &samples, peers).await?;
         report.add(store, samples);
     }
     Ok(())

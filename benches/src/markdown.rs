@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     Result,
+    peers::table::{Beside, Table},
     report::{Figure, Report},
     stores::StoreKind,
 };
@@ -93,6 +94,22 @@ const SAID: &[(&str, &str)] = &[
     ("worker_memory", "a worker process that drains: most memory"),
 ];
 
+/// What peers do too, in the order of their tables; how much of it differs from peer to peer.
+const OF_PEERS: &[(&str, &str)] = &[
+    ("dispatch_32_at_once", "dispatch one by one, 32 callers"),
+    ("dispatch_in_bulk", "dispatch in bulk"),
+    ("drain", "drain, one worker process"),
+    (
+        "latency_start_p50",
+        "idle: dispatch until the body starts, p50",
+    ),
+    (
+        "latency_start_p99",
+        "idle: dispatch until the body starts, p99",
+    ),
+    ("sequential_steps", "executions × 10 steps"),
+];
+
 /// What is counted, in the order of its table.
 const COSTS: &[(&str, &str)] = &[
     ("cost_dispatch_one_by_one", "a dispatch, one by one"),
@@ -107,8 +124,8 @@ const COSTS: &[(&str, &str)] = &[
     ("cost_fanout", "a child of a fan-out"),
 ];
 
-/// Writes a table of speeds and one of costs for each store that was measured.
-pub(crate) fn write(report: &Report, file: &Path) -> Result {
+/// Writes a table of speeds, one of costs and one of peers for each store that was measured.
+pub(crate) fn write(report: &Report, peers: &Table, file: &Path) -> Result {
     let figures: Vec<_> = report.figures().collect();
     let mut text = String::new();
     for (store, title) in [
@@ -134,8 +151,41 @@ pub(crate) fn write(report: &Report, file: &Path) -> Result {
             );
         }
     }
+    text += &of_peers(peers);
     fs::write(file, text).map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
     Ok(())
+}
+
+fn of_peers(peers: &Table) -> String {
+    let all: Vec<_> = peers.beside().collect();
+    let mut text = String::new();
+    for (store, title) in [
+        (StoreKind::Sqlite, "SQLite"),
+        (StoreKind::Postgres, "Postgres"),
+    ] {
+        let rows: String = OF_PEERS
+            .iter()
+            .flat_map(|said| all.iter().map(move |one| (said, one)))
+            .filter(|((workload, _), one)| one.workload == *workload)
+            .filter(|(_, one)| one.store == store.as_str())
+            .filter_map(|((_, said), one)| peer(said, one))
+            .collect();
+        if !rows.is_empty() {
+            text += &format!(
+                "### {title}: peers\n\n| workload | peer | median | Stent in the same run | ratio | differs |\n|---|---|---:|---:|---:|---|\n{rows}\n"
+            );
+        }
+    }
+    text
+}
+
+/// A peer's row; none where it has no figure.
+fn peer(said: &str, one: &Beside) -> Option<String> {
+    let (value, ours, ratio) = (grouped(one.value?), grouped(one.stent?), one.ratio?);
+    let (peer, unit, differs) = (one.peer, &one.unit, &one.differs);
+    Some(format!(
+        "| {said} | {peer} | {value} {unit} | {ours} | {ratio:.2} | {differs} |\n"
+    ))
 }
 
 fn rows<'f>(

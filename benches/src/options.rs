@@ -41,6 +41,13 @@ pub(crate) struct Options {
     /// `growth` beside ten times as many tasks that have ended, too
     #[arg(long)]
     pub(crate) long: bool,
+    /// Measure other libraries in the same rounds: the folder with the programs of `benches/peers`. Without `--only` and `--store`, then only
+    /// what others do, on the stores that they have
+    #[arg(long, value_name = "FOLDER", conflicts_with = "normal")]
+    pub(crate) peers: Option<PathBuf>,
+    /// Only this peer, by the name of its folder; may be given more than once
+    #[arg(long, value_name = "PEER", requires = "peers")]
+    peer: Vec<String>,
     /// Be a process of a measurement: what this program is given when it starts itself
     #[arg(long, hide = true)]
     pub(crate) part: Option<String>,
@@ -52,19 +59,24 @@ impl Options {
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {
-        if self.only.is_empty() {
-            Workload::ALL.to_vec()
-        } else {
-            self.only.clone()
+        match (self.only.is_empty(), &self.peers) {
+            (false, _) => self.only.clone(),
+            (true, Some(_)) => Workload::OF_PEERS.to_vec(),
+            (true, None) => Workload::ALL.to_vec(),
         }
     }
 
     pub(crate) fn stores(&self) -> Vec<StoreKind> {
-        if self.store.is_empty() {
-            StoreKind::ALL.to_vec()
-        } else {
-            self.store.clone()
+        match (self.store.is_empty(), &self.peers) {
+            (false, _) => self.store.clone(),
+            (true, Some(_)) => vec![StoreKind::Sqlite, StoreKind::Postgres],
+            (true, None) => StoreKind::ALL.to_vec(),
         }
+    }
+
+    /// Whether a peer is to be measured, if any is.
+    pub(crate) fn wants_peer(&self, name: &str) -> bool {
+        self.peer.is_empty() || self.peer.iter().any(|one| one == name)
     }
 
     /// How many other tasks are in the way of a drain.

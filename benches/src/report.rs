@@ -8,6 +8,7 @@ use crate::{
     Result,
     limit::Limit,
     measure::{Sample, median, quantile},
+    peers::table::Table,
     stores::StoreKind,
 };
 
@@ -100,9 +101,11 @@ impl Report {
         self.lines.iter().filter_map(Line::figure)
     }
 
-    /// Writes the figures as a list of JSON objects.
-    pub(crate) fn write(&self, file: &Path) -> Result {
-        let figures: Vec<_> = self.figures().collect();
+    /// Writes the figures as a list of JSON objects; those of peers, which have a `peer`, last.
+    pub(crate) fn write(&self, peers: &Table, file: &Path) -> Result {
+        let ours = self.figures().map(serde_json::to_value);
+        let theirs = peers.beside().map(serde_json::to_value);
+        let figures: Vec<_> = ours.chain(theirs).collect::<std::result::Result<_, _>>()?;
         fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")
             .map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
         Ok(())

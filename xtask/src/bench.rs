@@ -1,10 +1,21 @@
 //! Measurements.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
-use crate::run::{Done, cargo, show};
+use crate::{
+    metadata::Metadata,
+    run::{Done, Failed, cargo, root, show},
+};
+
+/// Where peers are, each in a folder of its name; outside the workspace, so that nobody builds them who does not ask for them.
+const PEERS: &str = "benches/peers";
+/// What they share.
+const COMMON: &str = "common";
 
 /// What to measure; all of it is passed on to the package `stent-benches`.
 #[derive(Args)]
@@ -40,6 +51,12 @@ pub(crate) struct Options {
     /// The folder for databases, on the disk to be measured [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// Other libraries in the same rounds, beside what they do too: builds the programs of `benches/peers`, which takes long the first time
+    #[arg(long)]
+    peers: bool,
+    /// Only this peer, by the name of its folder; may be given more than once
+    #[arg(long, value_name = "PEER")]
+    peer: Vec<String>,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
@@ -83,5 +100,82 @@ pub(crate) fn run(options: &Options) -> Done {
     if options.normal {
         bench.arg("--normal");
     }
+    if options.peers || !options.peer.is_empty() {
+        let peers = Peers::build(&options.peer)?;
+        bench.arg("--peers").arg(&peers.programs);
+        for name in &peers.built {
+            bench.args(["--peer", name]);
+        }
+    }
     show(bench)
+}
+
+/// What was built of them.
+struct Peers {
+    /// The folder with their programs.
+    programs: PathBuf,
+    built: Vec<String>,
+}
+
+impl Peers {
+    /// Builds those that are wanted, or all. One that does not build is left out: it is not ours to mend, and the others are worth measuring.
+    fn build(wanted: &[String]) -> Done<Self> {
+        let names = peers()?;
+        let unknown = wanted.iter().filter(|name| !names.contains(name));
+        Failed::unless_empty(
+            unknown
+                .map(|name| format!("there is no peer `{name}`; there are {}", names.join(", ")))
+                .collect(),
+        )?;
+        let target = Metadata::read()?.target_directory.join("peers");
+        let mut built = Vec::new();
+        let wanted = |name: &String| wanted.is_empty() || wanted.contains(name);
+        for name in names.iter().filter(|name| wanted(name)) {
+            println!("\n━━ {name}");
+            let mut build = cargo(["build", "--release", "--locked", "--manifest-path"]);
+            build.arg(manifest(name)).arg("--target-dir").arg(&target);
+            match show(build) {
+                Ok(()) => built.push(name.clone()),
+                Err(error) => println!("{name} is left out: {error}"),
+            }
+        }
+        if built.is_empty() {
+            return Err(Failed::Found(vec!["no peer could be built".to_owned()]));
+        }
+        Ok(Self {
+            programs: target.join("release"),
+            built,
+        })
+    }
+}
+
+fn manifest(name: &str) -> String {
+    format!("{PEERS}/{name}/Cargo.toml")
+}
+
+/// The manifests of all peers, and of what they share.
+pub(crate) fn peer_manifests() -> Done<Vec<String>> {
+    let mut names = peers()?;
+    names.push(COMMON.to_owned());
+    Ok(names.iter().map(|name| manifest(name)).collect())
+}
+
+/// The names of all peers, sorted.
+fn peers() -> Done<Vec<String>> {
+    let folder = root().join(PEERS);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(Failed::file(&folder))? {
+        let path = entry.map_err(Failed::file(&folder))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        names.extend(
+            name.filter(|name| name != COMMON && is_package(&path))
+                .map(Into::into),
+        );
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn is_package(folder: &Path) -> bool {
+    folder.join("Cargo.toml").is_file()
 }

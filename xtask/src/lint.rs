@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    dependencies, layers,
+    bench, dependencies, layers,
     metadata::Metadata,
     migrations, proofs,
     run::{Done, Failed, Parts, cargo, root, show},
@@ -74,7 +74,14 @@ pub(crate) fn run(options: &Options) -> Done {
 }
 
 fn format() -> Done {
-    show(cargo(["fmt", "--all", "--check"]))
+    show(cargo(["fmt", "--all", "--check"]))?;
+    // Peers are no members of the workspace.
+    for manifest in bench::peer_manifests()? {
+        let mut format = cargo(["fmt", "--check", "--manifest-path"]);
+        format.arg(manifest);
+        show(format)?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Done {

@@ -72,6 +72,10 @@ impl Workload {
         Self::Growth,
     ];
 
+    /// What peers do too.
+    pub(crate) const OF_PEERS: [Self; 4] =
+        [Self::Dispatch, Self::Drain, Self::Latency, Self::Steps];
+
     /// Which batch sizes of the limit it is compared with.
     pub(crate) const fn limit(self) -> Batches {
         match self {
