@@ -39,8 +39,5 @@ fn a_limit_holds_and_nobody_starves_while_workers_are_killed_paused_and_stolen_f
             .any(|found| matches!(found, Violation::Exceeded { .. })),
         "{said}"
     );
-    assert!(
-        figures.kills > 0 && figures.pauses > 0 && figures.begun_anew > 0,
-        "{said}"
-    );
+    assert!(figures.kills > 0 && figures.pauses > 0, "{said}");
 }

@@ -314,13 +314,18 @@ pub(crate) async fn of_two_waits_the_one_that_was_not_given_up_lasts_over_a_retr
 
 pub(crate) async fn what_ended_with_the_failed_attempt_lasts_over_a_retry(world: World) {
     let mut claimed = world.start(task("f")).await;
-    let writes = vec![wait_for(1, "x", Some(seconds(5))), wait_for(2, "y", None)];
+    let writes = vec![
+        wait_for(1, "x", Some(seconds(5))),
+        wait_for(2, "y", None),
+        wait_for(3, "z", None),
+    ];
     world.write(&mut claimed, writes, Then::Continue).await;
     world.advance(6);
-    // The first wait is over, and what was asked for then fails.
+    // The first wait is over, the last is given up, and what was asked for then fails.
     let writes = vec![
         fired(1),
-        asked_after(1, step(3, "failed", Outcome::Failed(failure("it broke")))),
+        abandon(3, 1),
+        asked_after(1, step(4, "failed", Outcome::Failed(failure("it broke")))),
     ];
     world.write(&mut claimed, writes, attempt_failed(2)).await;
     world.advance(1);

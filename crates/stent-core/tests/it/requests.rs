@@ -8,8 +8,8 @@ use stent_core::{
     signal::NewSignal,
     store::{
         Checked, CommitRequest, Counts, DeclareRequest, DispatchRequest, ExecutionQuery,
-        FunctionDeclaration, HistoryRequest, RenewRequest, RequestError, SignalRequest, TaskQuery,
-        WorkerReport,
+        FunctionDeclaration, HistoryRequest, QueueRecord, RenewRequest, RequestError,
+        SignalRequest, TaskQuery, WorkerReport,
     },
 };
 
@@ -166,6 +166,19 @@ fn what_was_counted_apart_is_counted_together() {
     all.add_all(&count(&[Pending, Suspended, Suspended]));
     let together = [Pending, Running, Pending, Suspended, Suspended];
     assert_eq!(all, count(&together));
+}
+
+#[test]
+fn a_queue_is_behind_by_what_is_due_longest() {
+    let at = Timestamp::from_micros;
+    let mut queue = QueueRecord::new(QueueName::default());
+    queue.add_due(None, at(10));
+    queue.add_due(Some(at(11)), at(10));
+    assert_eq!(queue.oldest_due, None, "nothing is due yet");
+    for (due, oldest) in [(10, 10), (5, 5), (7, 5)] {
+        queue.add_due(Some(at(due)), at(10));
+        assert_eq!(queue.oldest_due, Some(at(oldest)));
+    }
 }
 
 #[test]
