@@ -43,7 +43,7 @@ pub enum Fault {
     Silence,
     /// Answers take their time (F5).
     Slow,
-    /// Hints are lost, doubled, invented (F6).
+    /// Hints are lost and doubled (F6).
     Hints,
     /// The store is away for a while (F7).
     Outage,
@@ -55,7 +55,7 @@ pub enum Fault {
     Clients,
     /// Workers are drained and started again.
     Drain,
-    /// The store loses its newest transactions: it is again what it was a moment ago (F8). Not drawn, but only asked for.
+    /// The store loses its newest transactions: it is again what it was a moment ago (F8).
     Loss,
 }
 

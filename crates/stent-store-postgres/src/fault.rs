@@ -30,6 +30,9 @@ pub(crate) enum Fault {
     /// The server was started since what is remembered of it was read: the transaction ended where it began, and is done anew.
     #[error("the server was started anew")]
     OtherServer(#[source] tokio_postgres::Error),
+    /// The server is a standby, on which no transaction that writes can begin.
+    #[error("the server is a standby")]
+    Standby(#[source] tokio_postgres::Error),
     /// A row that this version cannot read.
     #[error("row `{row}` of `{table}` cannot be read: {what}")]
     Row {
@@ -48,7 +51,10 @@ pub(crate) enum Fault {
 impl Fault {
     fn code(&self) -> Option<&SqlState> {
         match self {
-            Self::Postgres(error) | Self::Commit(error) | Self::OtherServer(error) => error.code(),
+            Self::Postgres(error)
+            | Self::Commit(error)
+            | Self::OtherServer(error)
+            | Self::Standby(error) => error.code(),
             Self::Row { .. } | Self::Silent { .. } | Self::Again => None,
         }
     }
@@ -62,7 +68,7 @@ impl Fault {
     /// Whether the connection may still be used.
     pub(crate) fn leaves_connection(&self) -> bool {
         match self {
-            Self::Again | Self::OtherServer(_) | Self::Row { .. } => true,
+            Self::Again | Self::OtherServer(_) | Self::Standby(_) | Self::Row { .. } => true,
             Self::Silent { .. } => false,
             Self::Postgres(_) | Self::Commit(_) => self.code().is_some(),
         }
@@ -88,6 +94,12 @@ impl Fault {
             Self::Silent { .. } => StoreError::OutcomeUnknown {
                 what: format!(
                     "nobody knows whether `{operation}` was done; its connection is closed"
+                ),
+                source: Some(Box::new(self)),
+            },
+            Self::Standby(_) => StoreError::Retryable {
+                what: format!(
+                    "`{operation}` met a standby, which takes no changes before it is promoted"
                 ),
                 source: Some(Box::new(self)),
             },

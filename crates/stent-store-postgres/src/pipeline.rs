@@ -115,6 +115,10 @@ impl Session<'_> {
                 Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
                     Err(Fault::OtherServer(error))
                 }
+                // `READ WRITE` is what a standby does not support.
+                Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+                    Err(Fault::Standby(error))
+                }
                 Err(error) => Err(error.into()),
             }
         })

@@ -31,6 +31,13 @@ const READ_START: &str = include_str!("../sql/open/read_start.sql");
 /// Which timeline the server writes.
 const READ_TIMELINE: &str = include_str!("../sql/open/read_timeline.sql");
 
+/// Why a server does not tell its timeline: it knows none, or tells it to others alone.
+const UNTOLD: [SqlState; 3] = [
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::INSUFFICIENT_PRIVILEGE,
+    SqlState::UNDEFINED_FUNCTION,
+];
+
 /// What is known of the server that answers.
 #[derive(Clone)]
 struct Known {
@@ -218,15 +225,19 @@ impl Connection {
             .await
     }
 
-    /// Takes the server that answers now for the one to work with.
-    pub(crate) async fn know_server(&self) -> Result<(), Error> {
+    /// Takes the server that answers now for the one to work with, unless another has done so already. What was known of the one before is forgotten
+    /// first: whoever begins on this one begins with nothing.
+    pub(crate) async fn know_server(&self, forget: impl FnOnce()) -> Result<(), Error> {
         let row = self.query_typed_one(READ_START, &[]).await?;
         let started_at: &str = row.try_get(0)?;
         let guard = guard(started_at);
         let epoch = self.read_epoch(started_at).await?;
-        let mut known = self.shared.known.write();
-        let known = known.as_deref_mut();
-        *known.unwrap_or_else(|poisoned| poisoned.get_mut()) = Known { guard, epoch };
+        let known = self.shared.known.write();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if known.guard != guard {
+            forget();
+            *known = Known { guard, epoch };
+        }
         Ok(())
     }
 
@@ -235,7 +246,7 @@ impl Connection {
         let read = self.query_typed_one(READ_TIMELINE, &[]).await;
         let timeline = match read {
             Ok(row) => u64::from_str_radix(row.try_get(0)?, 16).ok(),
-            Err(error) if error.code().is_some() => None,
+            Err(error) if error.code().is_some_and(|code| UNTOLD.contains(code)) => None,
             Err(error) => return Err(error),
         };
         let digits = started_at.bytes().filter(u8::is_ascii_digit);

@@ -146,8 +146,9 @@ impl Shared {
         }
         if matches!(fault, Fault::OtherServer(_)) {
             let wait = self.patience.min(ROLLBACK_WAIT);
-            match tokio::time::timeout(wait, connection.know_server()).await {
-                Ok(Ok(())) => self.forget_all(),
+            let known = connection.know_server(|| self.forget_all());
+            match tokio::time::timeout(wait, known).await {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => return Fault::Postgres(error),
                 // Whoever comes next asks again.
                 Err(_) => return fault,

@@ -246,6 +246,14 @@ impl Cluster {
         fs::rename(&standby, &data).map_err(Error::file(&standby))?;
         fs::remove_dir_all(&lost).map_err(Error::file(&lost))?;
         self.begin()?;
+        self.promote()
+    }
+
+    /// Promotes it, if it is a standby.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn promote(&self) -> Result<(), Error> {
         let mut promote = self.programs.command("pg_ctl", &self.folder);
         promote.args(["promote", "--pgdata=data", "--wait", "--silent"]);
         programs::run(promote).map(drop)

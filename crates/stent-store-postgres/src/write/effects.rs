@@ -90,15 +90,19 @@ impl Session<'_> {
         place: DeliveredOutcome,
         list: &mut Vec<Next>,
     ) -> Result<Option<DeliveredOutcome>, Fault> {
+        let Some(parent) = self.find(place.parent).await? else {
+            return Ok(None);
+        };
+        // Nothing is recorded there any more, whether or not its history can be read.
+        if parent.state.kind().is_terminal() {
+            return Ok(None);
+        }
         let Some(head) = self.entry(place.parent, place.position).await? else {
             return Ok(None);
         };
         if head.child != Some(child) || head.resolved.is_some() {
             return Ok(None);
         }
-        let Some(parent) = self.find(place.parent).await? else {
-            return Ok(None);
-        };
         let Ok(transition) = history::deliver(parent, self.now) else {
             return Ok(None);
         };

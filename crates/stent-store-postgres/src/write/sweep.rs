@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use stent_core::{
-    ExecutionId, State, TaskId, cancel, defaults,
+    CallPosition, ExecutionId, State, TaskId, cancel, defaults,
     lease::{self, CrashLimit},
     store::StolenTask,
 };
@@ -38,6 +38,9 @@ impl Verb for Sweep {
     }
 }
 
+/// An entry of a history.
+type HistoryPlace = (TaskId, CallPosition);
+
 fn passed(row: &tokio_postgres::Row) -> Result<(TaskId, Place), Fault> {
     let row = Reading::new(row, "task_rows");
     Ok((row.task_id(0)?, place_of(&row)?))
@@ -66,11 +69,12 @@ impl Session<'_> {
                 .await?;
             let page: Vec<(TaskId, Place)> =
                 rows.iter().map(passed).collect::<Result<_, Fault>>()?;
-            self.lock_free(page.iter()).await?;
-            free.extend(
-                page.into_iter()
-                    .filter(|(id, place)| self.swept(*id, place).is_some()),
-            );
+            let unreadable = self.lock_free(page.iter()).await?;
+            free.extend(page.into_iter().filter(|(id, place)| {
+                let call = place.parent.map(|link| (link.task, link.position));
+                let is_readable = call.is_none_or(|call| !unreadable.contains(&call));
+                is_readable && self.swept(*id, place).is_some()
+            }));
             match rows.last() {
                 Some(last) if rows.len() >= enough && free.len() < enough => after = behind(last)?,
                 _ => return Ok(free),
@@ -78,11 +82,11 @@ impl Session<'_> {
         }
     }
 
-    /// Locks those executions of some tasks that nobody is at, and reads the tasks, their callers and the calls.
+    /// Locks those executions of some tasks that nobody is at, and reads the tasks, their callers and the calls. Answers the calls that cannot be read.
     async fn lock_free<'p>(
         &mut self,
         tasks: impl Iterator<Item = &'p (TaskId, Place)> + Clone,
-    ) -> Result<(), Fault> {
+    ) -> Result<HashSet<HistoryPlace>, Fault> {
         let executions: BTreeSet<ExecutionId> = tasks
             .clone()
             .map(|(_, place)| place.execution)
@@ -95,20 +99,51 @@ impl Session<'_> {
             .map(|row| Ok(Reading::new(row, "task_rows").task_id(0)?.as_root()))
             .collect();
         self.locked.extend(locked?);
-        let mut wanted = Wanted::default();
+        let mut calls = Vec::new();
         let mut all: BTreeSet<TaskId> = self.locked.iter().map(|one| one.root()).collect();
         for (task, place) in tasks {
             if self.locked.contains(&place.execution) {
                 all.insert(*task);
                 if let Some(parent) = &place.parent {
                     all.insert(parent.task);
-                    wanted.entries.push((parent.task, parent.position));
+                    calls.push((parent.task, parent.position));
                 }
             }
         }
         let all: Vec<TaskId> = all.into_iter().collect();
         self.find_all(&all).await?;
-        self.read_histories(wanted).await
+        match self.read_calls(calls.clone()).await {
+            Ok(()) => Ok(HashSet::new()),
+            Err(Fault::Row { .. }) => self.read_calls_one_by_one(calls).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read_calls(&mut self, entries: Vec<HistoryPlace>) -> Result<(), Fault> {
+        self.read_histories(Wanted {
+            entries,
+            ..Wanted::default()
+        })
+        .await
+    }
+
+    /// Reads calls of which some cannot be read, and answers those: their children are left alone, and hold nobody else up.
+    async fn read_calls_one_by_one(
+        &mut self,
+        calls: Vec<HistoryPlace>,
+    ) -> Result<HashSet<HistoryPlace>, Fault> {
+        let mut unreadable = HashSet::new();
+        for call in calls {
+            match self.read_calls(vec![call]).await {
+                Ok(()) => {}
+                Err(error @ Fault::Row { .. }) => {
+                    tracing::warn!(%error, "a call cannot be read; its child is left alone");
+                    unreadable.insert(call);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(unreadable)
     }
 
     /// Takes tasks from holders whose lease ran out.

@@ -7,7 +7,10 @@ use stent_core::{
     StoreError,
     commit::{Applied, CommitRefused, HistoryWrite, Place, TaskCommit, Then},
     lease::LeaseDuration,
-    store::{ClaimAnswer, ClaimedTask, CommitRequest, RenewAnswer, RenewRequest, WorkerReport},
+    store::{
+        ClaimAnswer, ClaimedTask, CommitRequest, ExecutionQuery, RenewAnswer, RenewRequest,
+        WorkerReport,
+    },
 };
 use stent_store_postgres::PostgresStore;
 use stent_test_postgres::{Options, Stop};
@@ -172,4 +175,31 @@ async fn a_server_that_does_not_tell_its_timeline_is_another_epoch_after_each_st
     server.restart(Stop::Immediate).unwrap();
     patiently(async || dispatch(&store, "1").await).await;
     assert_ne!(claim(&store, None).await.epoch, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_is_not_promoted_yet_is_met_with_retries() {
+    let server = cluster(&Options::new());
+    let store = open(&server.url("postgres")).await;
+    dispatch(&store, "1").await.unwrap();
+    let mut claimed = claim(&store, None).await;
+    let mut holder = Holder {
+        store: &store,
+        task: claimed.tasks.remove(0),
+        epoch: claimed.epoch,
+        number: 0,
+    };
+    std::fs::write(server.folder().join("data/standby.signal"), "").unwrap();
+    server.restart(Stop::Fast).unwrap();
+    // Its old connections fail first.
+    for _ in 0..20 {
+        let failed = dispatch(&store, "2").await.unwrap_err();
+        assert!(failed.is_retryable(), "{failed:?}");
+        let failed = store.executions(ExecutionQuery::default()).await;
+        assert!(failed.is_ok() || failed.is_err_and(|error| error.is_retryable()));
+    }
+    server.promote().unwrap();
+    let refused = holder.commit(Vec::new(), Then::Continue).await;
+    assert_eq!(refused, Err(CommitRefused::OtherEpoch));
+    patiently(async || dispatch(&store, "3").await).await;
 }

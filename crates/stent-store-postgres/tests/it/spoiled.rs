@@ -205,6 +205,14 @@ fn whatever_a_row_holds_every_request_is_answered() {
         client(&database).await
     });
     runtime.block_on(spoil_and_ask(database.url(), &client, &[]));
+    // The call of a task whose lease has run out.
+    let found_once = Spoiling {
+        table: 1,
+        column: 14_214_371_061_658_680_672,
+        row: 12_448_694_658_726_365_808,
+        value: None,
+    };
+    runtime.block_on(spoil_and_ask(database.url(), &client, &[found_once]));
     let mut config = Config {
         failure_persistence: None,
         ..Config::default()
