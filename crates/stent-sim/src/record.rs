@@ -217,7 +217,9 @@ impl Record {
 
     /// Forgets tasks that are gone.
     pub(crate) fn forget_all_but(&mut self, left: &BTreeSet<TaskId>) {
-        self.leases.retain(|task, _| left.contains(task));
+        // A body may still go by a lease that the store has lost with its task.
+        self.leases
+            .retain(|task, leases| left.contains(task) || leases.iter().any(|lease| lease.is_lost));
         self.firm.retain(|(task, _), _| left.contains(task));
         self.used.retain(|(task, _), _| left.contains(task));
         self.slept.retain(|(task, _), _| left.contains(task));
