@@ -218,8 +218,11 @@ impl Record {
     /// Forgets tasks that are gone.
     pub(crate) fn forget_all_but(&mut self, left: &BTreeSet<TaskId>) {
         // A body may still go by a lease that the store has lost with its task.
-        self.leases
-            .retain(|task, leases| left.contains(task) || leases.iter().any(|lease| lease.is_lost));
+        self.leases.retain(|task, leases| {
+            let is_left = left.contains(task);
+            leases.retain(|lease| is_left || lease.is_lost);
+            !leases.is_empty()
+        });
         self.firm.retain(|(task, _), _| left.contains(task));
         self.used.retain(|(task, _), _| left.contains(task));
         self.slept.retain(|(task, _), _| left.contains(task));
