@@ -23,7 +23,9 @@ pub(crate) fn is_over(world: &World) -> bool {
     let record = world.record();
     let heard = world.scenario.items.iter().all(|item| {
         let dealt = &record.dealt[item.number];
-        dealt.began && (dealt.acknowledged.is_none() || !dealt.told.is_empty() || dealt.lost)
+        // Who asks under a key asks until it is told.
+        let gave_up = dealt.acknowledged.is_none() && !item.keyed;
+        dealt.began && (gave_up || !dealt.told.is_empty() || dealt.lost)
     });
     drop(record);
     ended

@@ -11,7 +11,6 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 
 #[test]
 fn all_promises_are_kept_under_the_first_seeds() {
-    let mut bodies = 0;
     for seed in SEEDS {
         let scenario = Scenario::of(seed);
         let verdict = run(&scenario, false);
@@ -21,10 +20,8 @@ fn all_promises_are_kept_under_the_first_seeds() {
             "{}",
             scenario.command()
         );
-        bodies += verdict.bodies;
+        assert!(verdict.bodies > 0, "something was done under seed {seed}");
     }
-    // In some worlds everything that was dispatched is lost before it runs.
-    assert!(bodies > 1_000, "something was done: {bodies} bodies");
 }
 
 #[test]
