@@ -5,8 +5,8 @@
 //! who goes by another one gives its tasks back, declares its functions again, and claims anew.
 //!
 //! On PostgreSQL it is the number of the server's
-//! [timeline](https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES), which each promotion and each recovery of a backup
-//! raises.
+//! [timeline](https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES), which a promotion, and a recovery of a backup
+//! that asks for it, raises.
 
 /// Which past a store goes by. It changes when the store has come back without its newest transactions, or may have; a plain restart changes nothing.
 /// A store to which that cannot happen has the default.

@@ -92,7 +92,7 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     scenario.storm = arguments
         .storm_ms
         .map_or(scenario.storm, Duration::from_millis);
-    scenario.turns = arguments.steps;
+    scenario.steps = arguments.steps;
     if !arguments.quiet {
         println!("{scenario:#?}");
     }

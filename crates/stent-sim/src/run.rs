@@ -32,7 +32,7 @@ pub fn run(scenario: &Scenario, shown: bool) -> Verdict {
     let mut turns = rng(scenario.seed, 5);
     let mut turn =
         |longest: usize| Duration::from_millis([1, 2, 5, 10, 20, 50][turns.usize(0..longest)]);
-    let mut left = scenario.turns.unwrap_or(u64::MAX);
+    let mut left = scenario.steps.unwrap_or(u64::MAX);
     let mut goes_on = || {
         let goes_on = left > 0;
         left = left.saturating_sub(1);

@@ -97,7 +97,7 @@ pub struct Scenario {
     /// Workers that serve one queue alone. The first serves all, so that everything can be done.
     pub(crate) serve_one: BTreeMap<usize, &'static str>,
     /// Ends after so many turns of the machines, whatever is going on.
-    pub turns: Option<u64>,
+    pub steps: Option<u64>,
 }
 
 impl Scenario {
@@ -125,7 +125,7 @@ impl Scenario {
             concurrency: [1, 2, 8, 64][rng.usize(0..4)],
             renew: chance(&mut rng, 900),
             serve_one: serve_one(&mut rng),
-            turns: None,
+            steps: None,
         }
     }
 
@@ -168,8 +168,8 @@ impl Scenario {
         if self.storm != whole.storm {
             command.push_str(&format!(" --storm-ms {}", self.storm.as_millis()));
         }
-        if let Some(turns) = self.turns {
-            command.push_str(&format!(" --steps {turns}"));
+        if let Some(steps) = self.steps {
+            command.push_str(&format!(" --steps {steps}"));
         }
         command
     }

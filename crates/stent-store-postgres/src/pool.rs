@@ -53,6 +53,15 @@ fn guard(started_at: &str) -> Arc<str> {
         .into()
 }
 
+/// A number for an instant, by the digits of its text.
+fn digits_of(instant: &str) -> u64 {
+    let digits = instant.bytes().filter(u8::is_ascii_digit);
+    digits.fold(0, |number: u64, digit| {
+        let digit = u64::from(digit.wrapping_sub(b'0'));
+        number.wrapping_mul(10).wrapping_add(digit)
+    })
+}
+
 /// The connections of one store.
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -249,12 +258,7 @@ impl Connection {
             Err(error) if error.code().is_some_and(|code| UNTOLD.contains(code)) => None,
             Err(error) => return Err(error),
         };
-        let digits = started_at.bytes().filter(u8::is_ascii_digit);
-        let start = digits.fold(0_u64, |sum, digit| {
-            sum.wrapping_mul(10)
-                .wrapping_add(u64::from(digit.wrapping_sub(b'0')))
-        });
-        Ok(Epoch(timeline.unwrap_or(start)))
+        Ok(Epoch(timeline.unwrap_or_else(|| digits_of(started_at))))
     }
 
     /// Whether statements are prepared once per connection.

@@ -236,9 +236,7 @@ fn what_is_too_large_to_look_at_is_left_alone() {
         };
         world.waiting(2, "any", &[3]);
         world.pending(3, "f");
-        let (call, entries) = world.tasks[&id(2)].clone();
-        drop(call);
-        let entry = entries[0].clone();
+        let entry = world.tasks[&id(2)].1[0].clone();
         let waits = (0..calls).map(|call| EntryHead {
             child: Some(number(call)),
             ..entry.clone()
