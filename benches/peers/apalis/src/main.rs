@@ -36,6 +36,14 @@ async fn noop(_: u64) -> std::result::Result<(), BoxDynError> {
     Ok(())
 }
 
+/// Starts a worker, whatever the type of its backend.
+macro_rules! run_worker {
+    ($backend:expr) => {
+        let worker = WorkerBuilder::new("bench").backend($backend).build(noop);
+        tokio::spawn(async move { worker.run().await });
+    };
+}
+
 fn numbers(count: usize) -> Result<Vec<u64>> {
     Ok((0..u64::try_from(count)?).collect())
 }
@@ -79,18 +87,15 @@ impl Peer for Sqlite {
 
     async fn work(&self, workload: Workload) -> Result {
         let storage = self.storage.clone();
-        let name = "bench";
         match workload {
             Workload::Latency => {
                 let strategy = Strategy::new().stream(self.listener.clone()).interval(POLL);
                 let backend = storage.poll_with_strategy(strategy);
-                let worker = WorkerBuilder::new(name).backend(backend).build(noop);
-                tokio::spawn(async move { worker.run().await });
+                run_worker!(backend);
             }
             _ => {
                 let backend = storage.poll_with_interval(POLL);
-                let worker = WorkerBuilder::new(name).backend(backend).build(noop);
-                tokio::spawn(async move { worker.run().await });
+                run_worker!(backend);
             }
         }
         Ok(())
@@ -133,17 +138,14 @@ impl Peer for Postgres {
 
     async fn work(&self, workload: Workload) -> Result {
         let storage = self.storage.clone();
-        let name = "bench";
         match workload {
             Workload::Latency => {
                 let backend = storage.with_pubsub().poll_with_interval(POLL);
-                let worker = WorkerBuilder::new(name).backend(backend).build(noop);
-                tokio::spawn(async move { worker.run().await });
+                run_worker!(backend);
             }
             _ => {
                 let backend = storage.poll_with_interval(POLL);
-                let worker = WorkerBuilder::new(name).backend(backend).build(noop);
-                tokio::spawn(async move { worker.run().await });
+                run_worker!(backend);
             }
         }
         Ok(())

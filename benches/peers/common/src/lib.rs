@@ -56,6 +56,21 @@ pub trait Peer: Sized + Send + Sync + 'static {
     }
 }
 
+/// Why a peer has no figure of [`Workload::DispatchInBulk`].
+pub const NO_BULK: &str = "no call that starts many";
+
+const DIRECT: &str = "what is started directly runs at once, and does not wait for a worker";
+
+/// What cannot be done by calls that run where they are made.
+pub const CANNOT_DIRECTLY: &[(Workload, &str)] = &[
+    (Workload::Drain, DIRECT),
+    (Workload::DispatchInBulk, DIRECT),
+    (Workload::Dispatch32AtOnce, DIRECT),
+];
+
+/// Where calls run that are made directly, for [`Peer::DIFFERS`].
+pub const RUNS_WITH_CALLER: &str = "the caller's process runs it; starts are in the time of steps";
+
 /// How many callers there are where there are many.
 pub const CALLERS: usize = 32;
 

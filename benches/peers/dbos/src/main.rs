@@ -8,7 +8,7 @@ use std::{process::ExitCode, time::Duration};
 
 use dbos::{Config, DBOS, Enqueue, QueueConflict, QueueOptions, StartOptions, WorkflowRef};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use peer_common::{Peer, Result, Workload, body};
+use peer_common::{CANNOT_DIRECTLY, NO_BULK, Peer, RUNS_WITH_CALLER, Result, Workload, body};
 use sqlx::PgPool;
 
 const QUEUE: &str = "bench";
@@ -16,8 +16,6 @@ const QUEUE: &str = "bench";
 const AT_ONCE: usize = 100;
 /// A worker begins by looking every second, and each time waits a tenth less until it is at its interval.
 const UNTIL_IDLE: Duration = Duration::from_secs(11);
-const NO_BULK: &str = "no call that starts many";
-const DIRECT: &str = "what is started directly runs at once, and does not wait for a worker";
 const BY_DIRECT: &str = "measured as `dbos, direct`";
 
 fn main() -> ExitCode {
@@ -135,12 +133,8 @@ struct Direct {
 }
 
 impl Peer for Direct {
-    const DIFFERS: &'static str = "the caller's process runs it; starts are in the time of steps";
-    const CANNOT: &'static [(Workload, &'static str)] = &[
-        (Workload::Drain, DIRECT),
-        (Workload::DispatchInBulk, DIRECT),
-        (Workload::Dispatch32AtOnce, DIRECT),
-    ];
+    const DIFFERS: &'static str = RUNS_WITH_CALLER;
+    const CANNOT: &'static [(Workload, &'static str)] = CANNOT_DIRECTLY;
 
     async fn open(database: &str) -> Result<Self> {
         Ok(Self {

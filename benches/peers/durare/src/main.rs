@@ -12,7 +12,7 @@ use durare::{
     WorkflowOptions, WorkflowQueue,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use peer_common::{Peer, Result, Workload, body};
+use peer_common::{CANNOT_DIRECTLY, NO_BULK, Peer, RUNS_WITH_CALLER, Result, Workload, body};
 use sqlx::{
     PgPool, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -21,8 +21,6 @@ use sqlx::{
 const QUEUE: &str = "bench";
 /// Workflows that run at once where each has steps.
 const AT_ONCE: usize = 100;
-const NO_BULK: &str = "no call that starts many";
-const DIRECT: &str = "what is started directly runs at once, and does not wait for a worker";
 const BY_DIRECT: &str = "measured as `durare, direct`";
 
 fn main() -> ExitCode {
@@ -74,7 +72,7 @@ impl Pool {
     }
 }
 
-async fn open(database: &str) -> Result<(DurableEngine, Pool)> {
+async fn open(database: &str) -> Result<Opened> {
     let (provider, pool): (Arc<dyn StateProvider>, _) = if database.starts_with("postgres") {
         let provider = PostgresProvider::connect(database).await?;
         let pool = provider.pool().clone();
@@ -99,14 +97,24 @@ async fn open(database: &str) -> Result<(DurableEngine, Pool)> {
             .max_tasks_per_iteration(1_000)
             .base_polling_interval(Duration::from_millis(5)),
     );
-    Ok((engine.build().await?, pool))
+    let engine = engine.build().await?;
+    Ok(Opened { engine, pool })
 }
 
-/// Calls go through a queue.
-struct Queued {
+/// An engine on its database.
+struct Opened {
     engine: DurableEngine,
     pool: Pool,
 }
+
+impl Opened {
+    async fn launch(&self) -> Result {
+        Ok(self.engine.launch().await?)
+    }
+}
+
+/// Calls go through a queue.
+struct Queued(Opened);
 
 impl Peer for Queued {
     const DIFFERS: &'static str = "";
@@ -116,65 +124,57 @@ impl Peer for Queued {
     ];
 
     async fn open(database: &str) -> Result<Self> {
-        let (engine, pool) = open(database).await?;
-        Ok(Self { engine, pool })
+        open(database).await.map(Self)
     }
 
     async fn dispatch(&self) -> Result {
         let options = WorkflowOptions::default().queue(QUEUE);
-        self.engine.start_with(Noop, 0, options).await?;
+        self.0.engine.start_with(Noop, 0, options).await?;
         Ok(())
     }
 
     async fn work(&self, _: Workload) -> Result {
-        Ok(self.engine.launch().await?)
+        self.0.launch().await
     }
 
     async fn unfinished(&self) -> Result<usize> {
-        self.pool.unfinished().await
+        self.0.pool.unfinished().await
     }
 }
 
 /// Calls run where they are made.
-struct Direct {
-    engine: DurableEngine,
-    pool: Pool,
-}
+struct Direct(Opened);
 
 impl Peer for Direct {
-    const DIFFERS: &'static str = "the caller's process runs it; starts are in the time of steps";
-    const CANNOT: &'static [(Workload, &'static str)] = &[
-        (Workload::Drain, DIRECT),
-        (Workload::DispatchInBulk, DIRECT),
-        (Workload::Dispatch32AtOnce, DIRECT),
-    ];
+    const DIFFERS: &'static str = RUNS_WITH_CALLER;
+    const CANNOT: &'static [(Workload, &'static str)] = CANNOT_DIRECTLY;
 
     async fn open(database: &str) -> Result<Self> {
-        let (engine, pool) = open(database).await?;
-        Ok(Self { engine, pool })
+        open(database).await.map(Self)
     }
 
     async fn dispatch(&self) -> Result {
         let options = WorkflowOptions::default();
-        self.engine.start_with(Noop, 0, options).await?;
+        self.0.engine.start_with(Noop, 0, options).await?;
         Ok(())
     }
 
     async fn work(&self, _: Workload) -> Result {
-        Ok(self.engine.launch().await?)
+        self.0.launch().await
     }
 
     async fn unfinished(&self) -> Result<usize> {
-        self.pool.unfinished().await
+        self.0.pool.unfinished().await
     }
 
     async fn steps(&self, executions: usize, each: usize) -> Result {
         let each = u64::try_from(each)?;
-        self.engine.launch().await?;
+        self.0.launch().await?;
         stream::iter(0..executions)
             .map(|_| async move {
                 let options = WorkflowOptions::default();
                 let handle = self
+                    .0
                     .engine
                     .start_with(StepInSequence, each, options)
                     .await?;
