@@ -133,6 +133,19 @@ fn reads_a_whole_table(plan: &str) -> bool {
     })
 }
 
+/// Looks at empty tables, then at large ones.
+fn at_every_size(database: &Database, look: impl Fn(&str)) {
+    look("empty");
+    when_large(database, look);
+}
+
+fn when_large(database: &Database, look: impl Fn(&str)) {
+    database.sql(FILL).unwrap();
+    look("large, and never analysed");
+    database.sql("ANALYZE").unwrap();
+    look("large");
+}
+
 #[test]
 fn no_statement_reads_a_whole_table_or_sorts_a_backlog() {
     let database = empty();
@@ -143,11 +156,7 @@ fn no_statement_reads_a_whole_table_or_sorts_a_backlog() {
             assert!(!sorts, "{when}: {plan}");
         }
     };
-    look("empty");
-    database.sql(FILL).unwrap();
-    look("large, and never analysed");
-    database.sql("ANALYZE").unwrap();
-    look("large");
+    at_every_size(&database, look);
 }
 
 /// With sorts forbidden, as they are while reading, a plan that reads an index in order and looks at each row whether it was named is the cheaper one,
@@ -169,11 +178,7 @@ fn what_a_request_names_is_looked_up_and_not_searched_for() {
             assert!(!searches, "{when}: {plan}");
         }
     };
-    look("empty");
-    database.sql(FILL).unwrap();
-    look("large, and never analysed");
-    database.sql("ANALYZE").unwrap();
-    look("large");
+    at_every_size(&database, look);
 }
 
 #[test]
@@ -236,8 +241,5 @@ fn claiming_and_sweeping_read_through_the_indexes_that_hold_only_what_they_may_t
             }
         }
     };
-    database.sql(FILL).unwrap();
-    look("large, and never analysed");
-    database.sql("ANALYZE").unwrap();
-    look("large");
+    when_large(&database, look);
 }
