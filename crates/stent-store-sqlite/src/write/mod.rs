@@ -17,5 +17,6 @@ mod tasks;
 
 use stent_core::Epoch;
 
-/// A file whose past could change is no file that a process has open: one that is replaced or restored under it is refused.
+/// It never changes under a running program: a file that is replaced is refused, and one that is written over must not be open, which the page on
+/// SQLite says.
 const EPOCH: Epoch = Epoch(0);
